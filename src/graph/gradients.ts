@@ -101,6 +101,7 @@ const rules: Partial<Record<Op, Rule>> = {
     mul(g, maximum(greaterEqual(x, node.attributes.bound as number), sub(1, greaterEqual(g, 0)))),
   ],
   sum: (g, node, x) => {
+    if (node.shape.length === 0) return [broadcastTo(g, x.shape)];
     const axes = node.attributes.axes as readonly number[];
     const kept = x.shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
     return [broadcastTo(reshape(g, kept), x.shape)];

@@ -3,11 +3,24 @@
  * checks shapes and simplifies the obvious (x*1, x+0, nested scalings), so that gradients.ts may write its rules
  * without care for such cases.
  *
- * Elementwise operations broadcast as in NumPy. Layout NCHW; see graph.ts for the layout of weights.
+ * Elementwise operations broadcast as in NumPy. Layout NCHW; see graph.ts for the layout of weights. Matrix products and
+ * convolutions are in linear.ts and exported from here too.
  */
 import { UsageError } from '../errors.js';
 import { type BinaryOp, describe, type Graph, shapeError, type Tensor, type UnaryOp } from './graph.js';
+import { requireImage } from './linear.js';
 import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from './shape.js';
+
+export {
+  type ConvOptions,
+  conv,
+  convFilterGradient,
+  convInputGradient,
+  depthwise,
+  depthwiseFilterGradient,
+  matMul,
+  pointwise,
+} from './linear.js';
 
 export type Operand = Tensor | number;
 
@@ -24,7 +37,8 @@ function scalarValue(operand: Operand): number | undefined {
   return operand.op === 'scalar' ? (operand.attributes.value as number) : undefined;
 }
 
-const foldBinary: Record<BinaryOp, ((a: number, b: number) => number) | undefined> = {
+type FoldedOp = Exclude<BinaryOp, 'leakyReluGradient'>;
+const foldBinary: Record<FoldedOp, (a: number, b: number) => number> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
@@ -32,29 +46,23 @@ const foldBinary: Record<BinaryOp, ((a: number, b: number) => number) | undefine
   max: Math.max,
   min: Math.min,
   greaterEqual: (a, b) => (a >= b ? 1 : 0),
-  leakyReluGradient: undefined,
 };
 
-function binary(op: BinaryOp, left: Operand, right: Operand): Tensor {
+function binary(op: FoldedOp, left: Operand, right: Operand): Tensor {
   const graph = graphOf(left, right);
   const a = typeof left === 'number' ? graph.scalar(left) : left;
   const b = typeof right === 'number' ? graph.scalar(right) : right;
   const valueA = scalarValue(a);
   const valueB = scalarValue(b);
-  const fold = foldBinary[op];
-  if (fold && valueA !== undefined && valueB !== undefined) return graph.scalar(fold(valueA, valueB));
+  if (valueA !== undefined && valueB !== undefined) return graph.scalar(foldBinary[op](valueA, valueB));
   const shape = broadcastShapes(a.shape, b.shape);
   if (!shape) throw shapeError(op, 'shapes that broadcast', [a, b]);
-  if (b.op === 'scalar' && a.op === 'broadcastTo') return broadcastTo(binary(op, a.inputs[0], b), shape);
-  return graph.node(op, [withoutBroadcast(a, b, shape), withoutBroadcast(b, a, shape)], {}, shape);
+  if (a.op !== 'broadcastTo' && b.op !== 'broadcastTo') return graph.node(op, [a, b], {}, shape);
+  // Broadcasting commutes with elementwise operations: compute at the smaller shape, and simplify there.
+  return broadcastTo(elementwise[op](withoutBroadcast(a), withoutBroadcast(b)), shape);
 }
 
-/** The operand before an explicit broadcast, where the other operand alone brings the result to its shape. */
-function withoutBroadcast(x: Tensor, other: Tensor, shape: Shape): Tensor {
-  if (x.op !== 'broadcastTo') return x;
-  const fitted = broadcastShapes(x.inputs[0].shape, other.shape);
-  return fitted && sameShape(fitted, shape) ? x.inputs[0] : x;
-}
+const withoutBroadcast = (x: Tensor): Tensor => (x.op === 'broadcastTo' ? x.inputs[0] : x);
 
 /** `x * c` for a scalar c, as [x, c]; undefined for anything else. */
 function asScaled(x: Tensor): readonly [Tensor, number] | undefined {
@@ -88,7 +96,7 @@ export function mul(a: Operand, b: Operand): Tensor {
     const scaled = asScaled(a);
     if (scaled) return mul(scaled[0], scaled[1] * factor);
   }
-  if (a === b) return square(a as Tensor);
+  if (a === b && typeof a !== 'number') return square(a);
   return binary('mul', a, b);
 }
 
@@ -101,6 +109,16 @@ export const maximum = (a: Operand, b: Operand): Tensor => binary('max', a, b);
 export const minimum = (a: Operand, b: Operand): Tensor => binary('min', a, b);
 /** 1 where a >= b, else 0; no gradient. */
 export const greaterEqual = (a: Operand, b: Operand): Tensor => binary('greaterEqual', a, b);
+
+const elementwise: Record<FoldedOp, (a: Operand, b: Operand) => Tensor> = {
+  add,
+  sub,
+  mul,
+  div,
+  max: maximum,
+  min: minimum,
+  greaterEqual,
+};
 
 function unary(op: UnaryOp, x: Tensor, attributes: Record<string, number> = {}): Tensor {
   return x.graph.node(op, [x], attributes, x.shape);
@@ -134,7 +152,7 @@ export function leakyRelu(x: Tensor, slope: number): Tensor {
 /** dy where y > 0, slope*dy elsewhere: backward of leakyRelu from its *output* y, so that x need not be kept. */
 export function leakyReluGradient(dy: Tensor, y: Tensor, slope: number): Tensor {
   if (!sameShape(dy.shape, y.shape)) throw shapeError('leakyReluGradient', 'equal shapes', [dy, y]);
-  return dy.graph.node('leakyReluGradient', [dy, y], { slope }, dy.shape);
+  return dy.graph.node('leakyReluGradient', [dy, y], { slope: Math.fround(slope) }, dy.shape);
 }
 
 /** Rounds half to even; its gradient is the identity (straight-through estimator, Bengio et al. 2013). */
@@ -157,10 +175,9 @@ export const lowerBound = (x: Tensor, bound: number): Tensor =>
 
 /** Sum over the given axes (all by default). */
 export function sum(x: Tensor, axes?: readonly number[], keepDims = false): Tensor {
-  const chosen = [...(axes ?? x.shape.keys())]
-    .map((axis) => (axis < 0 ? axis + x.shape.length : axis))
-    .sort();
-  if (chosen.some((axis) => !(axis >= 0 && axis < x.shape.length))) {
+  const counted = [...(axes ?? x.shape.keys())].map((axis) => (axis < 0 ? axis + x.shape.length : axis));
+  const chosen = [...new Set(counted)].sort();
+  if (chosen.some((axis) => !(axis in x.shape))) {
     throw shapeError('sum', `axes within rank ${x.shape.length}, not ${axes}`, [x]);
   }
   const shape = keepDims
@@ -203,7 +220,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   if (!fitted || !sameShape(fitted, shape)) {
     throw shapeError('broadcastTo', `a shape that fits ${formatShape(shape)}`, [x]);
   }
-  return x.graph.node('broadcastTo', [x], {}, shape);
+  return x.graph.node('broadcastTo', [withoutBroadcast(x)], {}, shape);
 }
 
 /** The block that starts at `begin` and has the extents `size`. */
@@ -250,7 +267,7 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
       part.shape.length === first.shape.length &&
       part.shape.every((n, k) => k === axis || n === first.shape[k]),
   );
-  if (!fits) throw shapeError('concat', `equal shapes but for axis ${axis}`, parts);
+  if (!fits || !(axis in first.shape)) throw shapeError('concat', `equal shapes but for axis ${axis}`, parts);
   if (others.length === 0) return first;
   const total = parts.reduce((n, part) => n + part.shape[axis], 0);
   return first.graph.node(
@@ -261,15 +278,10 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   );
 }
 
-function requireImage(op: string, x: Tensor): readonly [number, number, number, number] {
-  if (x.shape.length !== 4) throw shapeError(op, 'a tensor [N,C,H,W]', [x]);
-  return x.shape as unknown as readonly [number, number, number, number];
-}
-
 /** [N,C,H,W] -> [N,C*b*b,H/b,W/b]; output channel (dy*b + dx)*C + c, as ONNX SpaceToDepth. */
 export function spaceToDepth(x: Tensor, block: number): Tensor {
   const [n, c, h, w] = requireImage('spaceToDepth', x);
-  if (h % block || w % block)
+  if (!(block >= 1) || h % block || w % block)
     throw shapeError('spaceToDepth', `height and width in multiples of ${block}`, [x]);
   return x.graph.node('spaceToDepth', [x], { block }, [n, c * block * block, h / block, w / block]);
 }
@@ -277,113 +289,9 @@ export function spaceToDepth(x: Tensor, block: number): Tensor {
 /** Inverse of spaceToDepth (ONNX DepthToSpace, mode DCR). */
 export function depthToSpace(x: Tensor, block: number): Tensor {
   const [n, c, h, w] = requireImage('depthToSpace', x);
-  if (c % (block * block)) throw shapeError('depthToSpace', `channels in multiples of ${block * block}`, [x]);
+  if (!(block >= 1) || c % (block * block))
+    throw shapeError('depthToSpace', `channels in multiples of ${block * block}`, [x]);
   return x.graph.node('depthToSpace', [x], { block }, [n, c / (block * block), h * block, w * block]);
-}
-
-// ----------------------------------------------------------------------------------------------- linear
-
-/** a [..,M,K] times b [..,K,N] -> [..,M,N]; leading axes equal. `transposeA/B` read the last two axes swapped. */
-export function matMul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false } = {}): Tensor {
-  const rank = a.shape.length;
-  const [m, inner] = transposeA
-    ? [a.shape[rank - 1], a.shape[rank - 2]]
-    : [a.shape[rank - 2], a.shape[rank - 1]];
-  const [inner2, n] = transposeB
-    ? [b.shape[rank - 1], b.shape[rank - 2]]
-    : [b.shape[rank - 2], b.shape[rank - 1]];
-  const batch = a.shape.slice(0, -2);
-  if (rank < 2 || b.shape.length !== rank || inner !== inner2 || !sameShape(batch, b.shape.slice(0, -2))) {
-    throw shapeError(
-      'matMul',
-      `matrices that fit${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`,
-      [a, b],
-    );
-  }
-  return a.graph.node('matMul', [a, b], { transposeA, transposeB }, [...batch, m, n]);
-}
-
-function withBias(op: string, operands: Tensor[], bias: Tensor | undefined, channels: number): Tensor[] {
-  if (!bias) return operands;
-  if (!sameShape(bias.shape, [channels])) throw shapeError(op, `a bias [${channels}]`, [...operands, bias]);
-  return [...operands, bias];
-}
-
-/** 1x1 convolution: x [N,I,H,W], weights [O,I], bias [O] -> [N,O,H,W]. */
-export function pointwise(x: Tensor, weights: Tensor, bias?: Tensor): Tensor {
-  const [n, i, h, w] = requireImage('pointwise', x);
-  if (weights.shape.length !== 2 || weights.shape[1] !== i)
-    throw shapeError('pointwise', `weights [O,${i}]`, [x, weights]);
-  const o = weights.shape[0];
-  return x.graph.node('pointwise', withBias('pointwise', [x, weights], bias, o), {}, [n, o, h, w]);
-}
-
-/**
- * Depthwise convolution, stride 1, zero padding that keeps the size (odd kernels): x [N,C,H,W], weights [C,kh,kw],
- * bias [C]. `flipped` turns the kernel by 180 degrees, which is what the input gradient needs.
- */
-export function depthwise(x: Tensor, weights: Tensor, bias?: Tensor, flipped = false): Tensor {
-  const [, c] = requireImage('depthwise', x);
-  const [channels, kh, kw] = weights.shape;
-  if (weights.shape.length !== 3 || channels !== c || kh % 2 === 0 || kw % 2 === 0) {
-    throw shapeError('depthwise', `weights [${c},kh,kw] with odd kh, kw`, [x, weights]);
-  }
-  return x.graph.node('depthwise', withBias('depthwise', [x, weights], bias, c), { flipped }, x.shape);
-}
-
-/** Gradient of depthwise with respect to its weights: sums over batch and positions, [C,kh,kw]. */
-export function depthwiseFilterGradient(x: Tensor, dy: Tensor, kernel: readonly [number, number]): Tensor {
-  const [, c] = requireImage('depthwiseFilterGradient', x);
-  if (!sameShape(x.shape, dy.shape)) throw shapeError('depthwiseFilterGradient', 'equal shapes', [x, dy]);
-  return x.graph.node('depthwiseFilterGradient', [x, dy], { kernel }, [c, ...kernel]);
-}
-
-/** Padding of a convolution: [top, left, bottom, right], as ONNX orders it. */
-export interface ConvOptions {
-  readonly stride?: number;
-  readonly padding?: readonly [number, number, number, number];
-}
-
-/** Convolution: x [N,I,H,W], weights [O,I,kh,kw], bias [O]. Default padding keeps the size at stride 1. */
-export function conv(x: Tensor, weights: Tensor, bias?: Tensor, options: ConvOptions = {}): Tensor {
-  const [n, i, h, w] = requireImage('conv', x);
-  const [o, inner, kh, kw] = weights.shape;
-  if (weights.shape.length !== 4 || inner !== i)
-    throw shapeError('conv', `weights [O,${i},kh,kw]`, [x, weights]);
-  const stride = options.stride ?? 1;
-  const padding = options.padding ?? [(kh - 1) >> 1, (kw - 1) >> 1, kh >> 1, kw >> 1];
-  const height = Math.floor((h + padding[0] + padding[2] - kh) / stride) + 1;
-  const width = Math.floor((w + padding[1] + padding[3] - kw) / stride) + 1;
-  if (height < 1 || width < 1)
-    throw shapeError('conv', 'an input at least as large as the kernel', [x, weights]);
-  const operands = withBias('conv', [x, weights], bias, o);
-  return x.graph.node('conv', operands, { stride, padding }, [n, o, height, width]);
-}
-
-/** Gradient of conv with respect to its input (also: transposed convolution). */
-export function convInputGradient(
-  dy: Tensor,
-  weights: Tensor,
-  shape: Shape,
-  options: Required<ConvOptions>,
-): Tensor {
-  if (dy.shape[1] !== weights.shape[0] || shape[1] !== weights.shape[1]) {
-    throw shapeError('convInputGradient', `channels of an input ${formatShape(shape)}`, [dy, weights]);
-  }
-  return dy.graph.node('convInputGradient', [dy, weights], { ...options }, shape);
-}
-
-/** Gradient of conv with respect to its weights [O,I,kh,kw]. */
-export function convFilterGradient(
-  x: Tensor,
-  dy: Tensor,
-  shape: Shape,
-  options: Required<ConvOptions>,
-): Tensor {
-  if (dy.shape[1] !== shape[0] || x.shape[1] !== shape[1]) {
-    throw shapeError('convFilterGradient', `channels of weights ${formatShape(shape)}`, [x, dy]);
-  }
-  return x.graph.node('convFilterGradient', [x, dy], { ...options }, shape);
 }
 
 /** Tensors that must have one shape; for functions that build models. */
