@@ -42,7 +42,8 @@ function frequencies(): Frequency[] {
   const all: Frequency[] = [];
   for (let colour = 0; colour < 3; colour++) {
     for (let u = 0; u < patch; u++) {
-      for (let v = 0; v < patch; v++) all.push({ colour, u, v, energy: expectedEnergy(colour, 2 * u, 2 * v) });
+      for (let v = 0; v < patch; v++)
+        all.push({ colour, u, v, energy: expectedEnergy(colour, 2 * u, 2 * v) });
     }
   }
   return all.sort((a, b) => b.energy - a.energy);
@@ -145,6 +146,12 @@ export function initialWeights(
   values.set('synthesis.up.weight', transposed(down, config.deepChannels));
   values.set('synthesis.out.weight', transposed(first, config.channels));
   values.set('rate.analysisLatents', ratePointTable(logGains, config.latents));
-  values.set('rate.synthesisLatents', ratePointTable(logGains.map((g) => -g), config.latents));
+  values.set(
+    'rate.synthesisLatents',
+    ratePointTable(
+      logGains.map((g) => -g),
+      config.latents,
+    ),
+  );
   return values;
 }

@@ -4,7 +4,7 @@
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { NetworkConfig } from '../../codec/networks/config.js';
-import { Parameters, type ParameterSpec } from '../../codec/networks/parameters.js';
+import { type ParameterSpec, Parameters } from '../../codec/networks/parameters.js';
 import { createSession, detectBlockSize, type OnnxRuntime } from '../engines/onnxruntime.js';
 import { UsageError } from '../errors.js';
 import { Graph, gradients, sizeOf, type Tensor } from '../graph/index.js';
@@ -139,7 +139,8 @@ export class Trainer {
     for (const [name, shape] of this.dataShapes) {
       feeds[name] = new this.#runtime.Tensor('float32', batch.get(name)!, shape);
     }
-    const scalar = (value: number): OrtTensor => new this.#runtime.Tensor('float32', Float32Array.of(value), [1]);
+    const scalar = (value: number): OrtTensor =>
+      new this.#runtime.Tensor('float32', Float32Array.of(value), [1]);
     feeds.learningRate = scalar(correctedRate(learningRate, step));
     feeds.emaDecay = scalar(emaDecay);
     const fetches: Record<string, OrtTensor> = Object.fromEntries(this.#metrics);

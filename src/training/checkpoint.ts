@@ -1,0 +1,92 @@
+/**
+ * A training run on disk: one safetensors file with weights, average, optimizer state and, as metadata, the
+ * configuration, the options and the step's number. Random numbers need no state: they follow from seed and step.
+ * Files are replaced atomically, so that a killed run loses at most the steps since the last one.
+ *
+ * The half-precision form keeps weights and average only (what is committed to a repository); resuming from it starts
+ * the optimizer's moments at zero.
+ */
+import { join } from 'node:path';
+import type { NetworkConfig } from '../../codec/networks/config.js';
+import type { ParameterSpec } from '../../codec/networks/parameters.js';
+import { FormatError } from '../errors.js';
+import { readFileOrStdin, writeFileAtomic } from '../io/files.js';
+import { float32ToFloat16 } from '../io/half.js';
+import { parseSafetensors, type SafeTensor, serializeSafetensors, toFloat32 } from '../io/safetensors.js';
+import { type Slot, slotName, slots } from './optimizer.js';
+import type { TrainingState } from './trainer.js';
+
+/** What decides the course of a run, beside the data. */
+export interface RunOptions {
+  readonly seed: number;
+  readonly batch: number;
+  readonly crop: number;
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly clipNorm: number;
+  readonly emaDecay: number;
+}
+
+export interface Checkpoint {
+  readonly config: NetworkConfig;
+  readonly options: RunOptions;
+  /** Steps done. */
+  readonly step: number;
+  readonly state: TrainingState;
+}
+
+export const checkpointFile = (run: string): string => join(run, 'checkpoint.safetensors');
+
+const kind = 'trellis-codec training checkpoint 1';
+
+export async function saveCheckpoint(
+  path: string,
+  checkpoint: Checkpoint,
+  specs: ReadonlyMap<string, ParameterSpec>,
+  half = false,
+): Promise<void> {
+  const tensors = new Map<string, SafeTensor>();
+  const kept: readonly Slot[] = half ? ['w', 'ema'] : slots;
+  for (const [name, { shape }] of specs) {
+    for (const slot of kept) {
+      const data = checkpoint.state.get(slotName(slot, name))!;
+      tensors.set(
+        slotName(slot, name),
+        half
+          ? { dtype: 'F16', shape, data: float32ToFloat16(data) as Uint16Array<ArrayBuffer> }
+          : { dtype: 'F32', shape, data: data as Float32Array<ArrayBuffer> },
+      );
+    }
+  }
+  const { config, options, step } = checkpoint;
+  const metadata = {
+    kind,
+    config: JSON.stringify(config),
+    options: JSON.stringify(options),
+    step: String(step),
+  };
+  await writeFileAtomic(path, serializeSafetensors(tensors, metadata));
+}
+
+export async function loadCheckpoint(path: string): Promise<Checkpoint> {
+  const { tensors, metadata } = parseSafetensors(await readFileOrStdin(path));
+  if (metadata.kind !== kind) {
+    throw new FormatError(
+      `${path}: expected "${kind}", got ${metadata.kind ? `"${metadata.kind}"` : 'another file'}`,
+    );
+  }
+  const state: TrainingState = new Map();
+  for (const [key, tensor] of tensors) state.set(key, Float32Array.from(toFloat32(tensor)));
+  for (const [key, values] of [...state]) {
+    if (key.includes(':')) continue;
+    for (const slot of ['m', 'v'] as const) {
+      if (!state.has(slotName(slot, key))) state.set(slotName(slot, key), new Float32Array(values.length));
+    }
+  }
+  return {
+    config: JSON.parse(metadata.config) as NetworkConfig,
+    options: JSON.parse(metadata.options) as RunOptions,
+    step: Number(metadata.step),
+    state,
+  };
+}

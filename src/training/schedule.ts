@@ -1,0 +1,26 @@
+/** Learning rate and EMA decay as functions of the step's number (1-based): warm-up, plateau, cosine decay at the end. */
+
+export interface Schedule {
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly warmup: number;
+  /** Part of the steps, at the end, over which the rate falls. */
+  readonly decayPart: number;
+  readonly emaDecay: number;
+}
+
+const finalPart = 0.02;
+
+export function learningRateAt(schedule: Schedule, step: number): number {
+  const warm = Math.min(1, step / schedule.warmup);
+  const decayStart = schedule.steps * (1 - schedule.decayPart);
+  if (step <= decayStart) return schedule.learningRate * warm;
+  const progress = Math.min(1, (step - decayStart) / Math.max(1, schedule.steps - decayStart));
+  const cosine = 0.5 * (1 + Math.cos(Math.PI * progress));
+  return schedule.learningRate * warm * (finalPart + (1 - finalPart) * cosine);
+}
+
+/** Short averages first, so that the average does not remember the untrained weights. */
+export function emaDecayAt(schedule: Schedule, step: number): number {
+  return Math.min(schedule.emaDecay, (1 + step) / (10 + step));
+}

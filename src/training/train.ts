@@ -1,0 +1,144 @@
+/**
+ * The training run: first weights or a checkpoint, then steps, validations and checkpoints until the schedule ends or
+ * somebody asks to stop. Prints nothing; progress is handed to callbacks (the CLI shows it).
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { NetworkConfig } from '../../codec/networks/config.js';
+import { type ParameterSpec, Parameters, type ParameterValues } from '../../codec/networks/parameters.js';
+import type { OnnxRuntime } from '../engines/onnxruntime.js';
+import { UsageError } from '../errors.js';
+import { Graph } from '../graph/index.js';
+import { defaultLeastScale, drawBatch } from './batches.js';
+import { type Checkpoint, type RunOptions, saveCheckpoint } from './checkpoint.js';
+import { initialWeights } from './initial-weights.js';
+import { measureLogScales } from './measured-scales.js';
+import { buildObjective } from './objective.js';
+import type { Photographs } from './photographs.js';
+import { emaDecayAt, learningRateAt, type Schedule } from './schedule.js';
+import { initialState, type StepMetrics, Trainer, type TrainingState } from './trainer.js';
+import { defaultValidation, type ValidationResult, validate } from './validation.js';
+
+export const defaultRunOptions: RunOptions = {
+  seed: 1,
+  batch: 8,
+  crop: 256,
+  steps: 200_000,
+  learningRate: 4e-4,
+  clipNorm: 1,
+  emaDecay: 0.999,
+};
+
+/** Steps of linear warm-up, and the last part of the schedule over which the rate falls. */
+const warmup = 100;
+const decayPart = 0.2;
+
+export interface TrainingRun {
+  readonly runtime: OnnxRuntime;
+  readonly config: NetworkConfig;
+  readonly options: RunOptions;
+  readonly images: Photographs;
+  /** Pictures for validation; none means no validation. */
+  readonly validation?: Photographs;
+  /** Where to continue from; undefined starts anew. */
+  readonly resume?: Checkpoint;
+  readonly checkpointPath: string;
+  /** Steps between checkpoints, and between validations. */
+  readonly checkpointEvery: number;
+  readonly validateEvery: number;
+  readonly threads: number;
+  readonly onStep?: (step: number, metrics: StepMetrics, seconds: number) => void;
+  readonly onValidation?: (step: number, result: ValidationResult) => void;
+  readonly onCheckpoint?: (step: number) => void;
+  /** Aborted: finish the step, save, return. */
+  readonly signal?: AbortSignal;
+}
+
+/** All parameters of the networks with their shapes. */
+export function parameterSpecs(config: NetworkConfig): Map<string, ParameterSpec> {
+  const graph = new Graph();
+  const p = new Parameters(graph);
+  buildObjective(graph, p, config, { batch: 1, height: 64, width: 64, quantized: true });
+  return p.specs;
+}
+
+async function firstState(run: TrainingRun, specs: Map<string, ParameterSpec>): Promise<TrainingState> {
+  const weights = initialWeights(specs, run.config, run.options.seed);
+  await measureLogScales(run.runtime, run.config, weights, run.images, run.options);
+  return initialState(weights);
+}
+
+/** Weights of one slot out of a training state. */
+export function averagedWeights(state: TrainingState): ParameterValues {
+  return new Map([...state].filter(([key]) => key.startsWith('ema:')).map(([key, v]) => [key.slice(4), v]));
+}
+
+/**
+ * Trains until `options.steps` steps are done or the signal aborts; the last step is always saved.
+ * @returns the number of steps done.
+ * @throws UsageError when the checkpoint is of another network or already finished.
+ */
+export async function train(run: TrainingRun): Promise<number> {
+  const { runtime, config, options, images, threads } = run;
+  const specs = parameterSpecs(config);
+  const schedule: Schedule = { ...options, warmup, decayPart };
+  let step = run.resume?.step ?? 0;
+  if (step >= options.steps) {
+    throw new UsageError(
+      `train: expected fewer than ${options.steps} steps done, the checkpoint has ${step}`,
+    );
+  }
+  const state = run.resume?.state ?? (await firstState(run, specs));
+  const trainer = await Trainer.create(
+    runtime,
+    config,
+    { batch: options.batch, height: options.crop, width: options.crop, clipNorm: options.clipNorm, threads },
+    state,
+  );
+  await mkdir(dirname(run.checkpointPath), { recursive: true });
+  const save = async (): Promise<void> => {
+    await saveCheckpoint(run.checkpointPath, { config, options, step, state: trainer.state() }, specs);
+    run.onCheckpoint?.(step);
+  };
+  const check = async (): Promise<void> => {
+    if (!run.validation) return;
+    const weights = trainer.values('ema');
+    run.onValidation?.(
+      step,
+      await validate(runtime, config, weights, run.validation, { ...defaultValidation, threads }),
+    );
+  };
+  const draw = (number: number): ReturnType<typeof drawBatch> =>
+    drawBatch(images, trainer.dataShapes, number, {
+      ...options,
+      leastScale: defaultLeastScale,
+      ratePoints: config.ratePoints,
+    });
+  if (step === 0) await check();
+  let upcoming = draw(step + 1);
+  // A failure of this prefetch surfaces where it is awaited; without this it would end the process before.
+  upcoming.catch(() => {});
+  while (step < options.steps && !run.signal?.aborted) {
+    const started = performance.now();
+    const batch = await upcoming;
+    upcoming = draw(step + 2);
+    upcoming.catch(() => {});
+    const metrics = await trainer.step(batch, {
+      learningRate: learningRateAt(schedule, step + 1),
+      emaDecay: emaDecayAt(schedule, step + 1),
+      step: step + 1,
+    });
+    step++;
+    run.onStep?.(step, metrics, (performance.now() - started) / 1000);
+    if (!Number.isFinite(metrics.loss)) {
+      throw new UsageError(
+        `train: expected a finite loss, got ${metrics.loss} at step ${step}; lower --learning-rate`,
+      );
+    }
+    const last = step === options.steps;
+    if (step % run.validateEvery === 0 || last) await check();
+    if (step % run.checkpointEvery === 0 || last || run.signal?.aborted) await save();
+  }
+  await trainer.release();
+  return step;
+}
