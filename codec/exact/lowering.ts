@@ -204,7 +204,7 @@ export class Lowering {
     const from = this.#place(x);
     const packed = this.#matrix(node, outputs, terms);
     const y = newPlace(sizeOf(node.shape));
-    const panel = newPlace(64 * terms + 32);
+    const panel = newPlace(this.#weights.kernels.panelSize(terms));
     const touches = blocksOf(from, packed, panel, y);
     if (node.op === 'pointwise') {
       this.steps.push({
@@ -284,7 +284,7 @@ export class Lowering {
     const w = this.#place(weights);
     const b = bias && this.#place(bias);
     const y = newPlace(sizeOf(node.shape));
-    const plane = newPlace((height + kh - 1) * (Math.ceil(width / 8) * 8 + kw - 1));
+    const plane = newPlace(this.#weights.kernels.planeSize(height, width, kh, kw));
     this.steps.push({
       touches: blocksOf(from, w, plane, y, ...(b ? [b] : [])),
       execute: (run) =>

@@ -24,6 +24,10 @@ type UnaryKernel = (x: number, y: number, count: number) => void;
 
 /** The exports of assembly/kernels.ts, documented there. Addresses are bytes, sizes are numbers of floats. */
 export interface Kernels {
+  /** Floats of scratch of pointwise and conv. */
+  readonly panelSize: (terms: number) => number;
+  /** Floats of scratch of depthwise. */
+  readonly planeSize: (height: number, width: number, kh: number, kw: number) => number;
   readonly packMatrix: (w: number, bias: number, packed: number, outputs: number, inputs: number) => void;
   readonly pointwise: (
     x: number,

@@ -7,9 +7,21 @@
  * loop knows of borders and all sums of a row run eight pixels at a time.
  */
 
+/** Bytes of a row of the bordered plane: whole groups of eight pixels and the kernel's reach. */
+// @ts-ignore: decorator
+@inline
+function planeStride(width: usize, kw: usize): usize {
+  return (((width + 7) & ~7) + kw - 1) * 4;
+}
+
+/** Floats of scratch that depthwise needs. */
+export function planeSize(height: usize, width: usize, kh: usize, kw: usize): usize {
+  return ((height + kh - 1) * planeStride(width, kw)) >> 2;
+}
+
 /**
  * x [channels,height,width], w [channels,kh,kw], bias [channels] (0: none) -> y as x. slope 1: no LeakyReLU.
- * `plane` is scratch: (height + kh - 1) * stride floats, stride = (width rounded up to 8) + kw - 1.
+ * `plane` is scratch: planeSize(height, width, kh, kw) floats.
  */
 export function depthwise(
   x: usize,
@@ -24,7 +36,7 @@ export function depthwise(
   kw: usize,
   slope: f32,
 ): void {
-  const stride = (((width + 7) & ~7) + kw - 1) * 4;
+  const stride = planeStride(width, kw);
   const inside = plane + (kh >> 1) * stride + (kw >> 1) * 4;
   const row = width * 4;
   memory.fill(plane, 0, (height + kh - 1) * stride);

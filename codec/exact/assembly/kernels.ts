@@ -6,8 +6,8 @@
  * (no fused multiply-add). Results are therefore equal in all bits on every machine, NaN payloads aside.
  * Pointers are byte addresses of dense row-major float32 data, 4-byte aligned. Readable twin: ../reference.ts.
  */
-export { packMatrix, pointwise, conv } from './matrix';
-export { depthwise } from './depthwise';
+export { conv, packMatrix, panelSize, pointwise } from './matrix';
+export { depthwise, planeSize } from './depthwise';
 export {
   abs,
   add,
