@@ -25,7 +25,7 @@ export interface ExactOptions {
 export const defaultExactOptions: Required<ExactOptions> = Object.freeze({ maxBytes: maxMemoryBytes });
 
 /**
- * Parameters by name, uploaded when a program first needs them.
+ * Parameters by name; each is copied into the memory when a program first needs it and not read again.
  *
  * @example
  * const weights = new ExactWeights(new Map([['w', new Float32Array([1, 2])]]));
