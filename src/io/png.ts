@@ -46,8 +46,8 @@ export interface DecodePngOptions {
 /** Options of `encodePng`. */
 export interface EncodePngOptions {
   /**
-   * A zlib compressor, such as node:zlib's deflateSync. With one, rows are filtered and files are about a third
-   * smaller; without one, fast-png's own is used and rows stay unfiltered.
+   * A zlib compressor, such as node:zlib's deflateSync. With one, rows are filtered: photographs come out about
+   * a tenth smaller, smooth pictures many times. Without one, fast-png's own is used and rows stay unfiltered.
    */
   readonly deflate?: (bytes: Uint8Array) => Uint8Array;
 }
