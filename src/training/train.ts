@@ -97,12 +97,12 @@ export async function train(run: TrainingRun): Promise<number> {
   );
   await mkdir(dirname(run.checkpointPath), { recursive: true });
   const save = async (): Promise<void> => {
-    await saveCheckpoint(run.checkpointPath, { config, options, step, state: trainer.state() }, specs);
+    await saveCheckpoint(run.checkpointPath, { config, options, step, state: await trainer.state() }, specs);
     run.onCheckpoint?.(step);
   };
   const check = async (): Promise<void> => {
     if (!run.validation) return;
-    const weights = trainer.values('ema');
+    const weights = await trainer.values('ema');
     run.onValidation?.(
       step,
       await validate(runtime, config, weights, run.validation, { ...defaultValidation, threads }),

@@ -35,11 +35,22 @@ export interface TrainingGraph {
   readonly dataShapes: ReadonlyMap<string, readonly number[]>;
 }
 
-/** The whole training step as one graph. */
-export function buildTrainingGraph(
+/** Objective and gradients: the part of a step that does not depend on the optimizer. */
+export interface GradientGraph {
+  readonly graph: Graph;
+  readonly metrics: Readonly<Record<'loss' | 'distortion' | 'rate' | 'hyperRate', Tensor>>;
+  readonly specs: ReadonlyMap<string, ParameterSpec>;
+  /** The parameters' graph inputs, and the gradients of the loss, by parameter name. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly gradientOf: ReadonlyMap<string, Tensor>;
+  /** Shapes of the data inputs: pictures, rate points, noise. */
+  readonly dataShapes: ReadonlyMap<string, readonly number[]>;
+}
+
+export function buildGradientGraph(
   config: NetworkConfig,
-  options: Omit<ObjectiveOptions, 'quantized'> & { readonly clipNorm: number },
-): TrainingGraph {
+  options: Omit<ObjectiveOptions, 'quantized'>,
+): GradientGraph {
   const graph = new Graph();
   const p = new Parameters(graph);
   const objective = buildObjective(graph, p, config, { ...options, quantized: false });
@@ -49,13 +60,38 @@ export function buildTrainingGraph(
   const parameters = new Map([...p.specs.keys()].map((name) => [name, graph.inputs.get(name)!]));
   const found = gradients(objective.loss, [...parameters.values()]);
   const gradientOf = new Map([...parameters.keys()].map((name, k) => [name, found[k]]));
-  const { outputs, norm } = buildUpdate(graph, parameters, gradientOf, options.clipNorm);
   const { loss, distortion, rate, hyperRate } = objective;
-  return {
-    outputs: { loss, distortion, rate, hyperRate, gradientNorm: norm, ...outputs },
-    parameters: p.specs,
-    dataShapes,
-  };
+  const metrics = { loss, distortion, rate, hyperRate };
+  return { graph, metrics, specs: p.specs, parameters, gradientOf, dataShapes };
+}
+
+/** The whole training step as one graph. */
+export function buildTrainingGraph(
+  config: NetworkConfig,
+  options: Omit<ObjectiveOptions, 'quantized'> & { readonly clipNorm: number },
+): TrainingGraph {
+  const { graph, metrics, specs, parameters, gradientOf, dataShapes } = buildGradientGraph(config, options);
+  const { outputs, norm } = buildUpdate(graph, parameters, gradientOf, options.clipNorm);
+  return { outputs: { ...metrics, gradientNorm: norm, ...outputs }, parameters: specs, dataShapes };
+}
+
+export interface StepOptions {
+  readonly learningRate: number;
+  readonly emaDecay: number;
+  /** 1-based; enters Adam's bias correction. */
+  readonly step: number;
+}
+
+/** A machine that holds weights and optimizer state and makes training steps. */
+export interface StepEngine {
+  /** Shapes of the data inputs that every batch must hold. */
+  readonly dataShapes: ReadonlyMap<string, readonly number[]>;
+  step(batch: Batch, options: StepOptions): Promise<StepMetrics>;
+  /** Copy of one slot of all parameters, by parameter name. */
+  values(slot: Slot): Promise<Map<string, Float32Array>>;
+  /** Copy of weights and optimizer state. */
+  state(): Promise<TrainingState>;
+  release(): Promise<void>;
 }
 
 type Bank = Map<string, OrtTensor>;
@@ -73,7 +109,7 @@ export interface TrainerOptions {
  * const trainer = await Trainer.create(runtime, networkConfigs.tiny, options, state);
  * const metrics = await trainer.step(batch, { learningRate: 4e-4, emaDecay: 0.999, step: 1 });
  */
-export class Trainer {
+export class Trainer implements StepEngine {
   readonly dataShapes: ReadonlyMap<string, readonly number[]>;
   readonly #runtime: OnnxRuntime;
   readonly #session: InferenceSession;
@@ -130,11 +166,8 @@ export class Trainer {
     return new Trainer(runtime, session, training.dataShapes, [current, next], metrics);
   }
 
-  /** One update. `step` is 1-based and enters Adam's bias correction. */
-  async step(
-    batch: Batch,
-    { learningRate, emaDecay, step }: { learningRate: number; emaDecay: number; step: number },
-  ): Promise<StepMetrics> {
+  /** One update. */
+  async step(batch: Batch, { learningRate, emaDecay, step }: StepOptions): Promise<StepMetrics> {
     const feeds: Record<string, OrtTensor> = Object.fromEntries(this.#current);
     for (const [name, shape] of this.dataShapes) {
       feeds[name] = new this.#runtime.Tensor('float32', batch.get(name)!, shape);
@@ -158,7 +191,7 @@ export class Trainer {
   }
 
   /** Copy of one slot of all parameters, by parameter name. */
-  values(slot: Slot): Map<string, Float32Array> {
+  async values(slot: Slot): Promise<Map<string, Float32Array>> {
     const prefix = slotName(slot, '');
     const result = new Map<string, Float32Array>();
     for (const [key, tensor] of this.#current) {
@@ -169,7 +202,7 @@ export class Trainer {
   }
 
   /** Copy of weights and optimizer state. */
-  state(): TrainingState {
+  async state(): Promise<TrainingState> {
     return new Map([...this.#current].map(([key, tensor]) => [key, (tensor.data as Float32Array).slice()]));
   }
 

@@ -1,0 +1,198 @@
+/**
+ * Codes the latents of one tile: hyper-latents first, then the four context passes, in one rANS stream
+ * (docs/FORMAT.md, "Entropy segments"). Everything that the coder depends on is computed by codec/exact, on both sides
+ * alike; `codePasses` is the loop that encoder and decoder share, so that they cannot drift apart.
+ *
+ * Units: latents in quantization steps; dense form of the passes (networks/hyperprior.ts).
+ */
+import { RansDecoder, RansEncoder } from './entropy/index.js';
+import { compileExact, type ExactProgram, ExactWeights } from './exact/index.js';
+import { crc32cOfIntegers } from './format/index.js';
+import type { ModelParts } from './model/model-file.js';
+import type { RatePoint } from './model/rate-point.js';
+import { contextPassGraph, hyperSynthesisGraph } from './networks/coder-graphs.js';
+import { contextPasses } from './networks/config.js';
+import type { LatentQuantizer } from './quantizers/quantizer.js';
+import { type AnalysedArea, SizeCache } from './transform-engine.js';
+
+/** What is known of the latents of one pass before they are coded. */
+export interface PassPrediction {
+  readonly means: Float32Array;
+  /** Scale index of each latent. */
+  readonly scaleIndices: Uint8Array;
+  readonly logScales: Float32Array;
+}
+
+/** A coded or decoded tile. */
+export interface CodedLatents {
+  /** Dequantized latents by pass: what the synthesis gets. */
+  readonly passes: readonly Float32Array[];
+  /** CRC32C over all integers. */
+  readonly checksum: number;
+}
+
+/** Watches the coding of a tile, for estimates and for counting tables. */
+export interface CodingObserver {
+  hyperLatents?(indices: Int32Array, rate: RatePoint): void;
+  pass?(prediction: PassPrediction, coded: Int32Array, indices: Int32Array): void;
+}
+
+interface Programs {
+  readonly hyperSynthesis: ExactProgram;
+  readonly passes: readonly ExactProgram[];
+}
+
+/** Yields the integers of the coded latents of a pass: chosen by an encoder, read by a decoder. */
+type IndexSource = (pass: number, prediction: PassPrediction, coded: Int32Array) => Int32Array;
+
+function gather<T extends Float32Array | Uint8Array>(values: T, positions: Int32Array): T {
+  const picked = new (values.constructor as new (length: number) => T)(positions.length);
+  for (let n = 0; n < positions.length; n++) picked[n] = values[positions[n]];
+  return picked;
+}
+
+export class EntropyModel {
+  readonly #model: ModelParts;
+  readonly #programs: SizeCache<Programs>;
+
+  constructor(model: ModelParts) {
+    this.#model = model;
+    const weights = new ExactWeights(model.parameters);
+    this.#programs = new SizeCache(4, (height, width) => ({
+      hyperSynthesis: compileExact(hyperSynthesisGraph(model.config, height, width).outputs, weights),
+      passes: Array.from({ length: contextPasses }, (_, pass) =>
+        compileExact(contextPassGraph(model.config, pass, height, width).outputs, weights),
+      ),
+    }));
+  }
+
+  /**
+   * Quantizes and codes the latents of a tile of that padded size.
+   * @param lagrangian price of a bit in squared steps, for quantizers that weigh the rate.
+   */
+  encode(
+    area: AnalysedArea,
+    height: number,
+    width: number,
+    rate: RatePoint,
+    quantizer: LatentQuantizer,
+    lagrangian: number,
+    observer: CodingObserver = {},
+  ): CodedLatents & { readonly segment: Uint8Array } {
+    const coder = new RansEncoder();
+    const { tables } = this.#model;
+    const hyperLatents = Int32Array.from(area.hyperLatents, Math.round);
+    const hyperTables = this.#hyperTableIndices(hyperLatents.length, rate);
+    coder.putIndices(tables.hyperLatents, hyperTables, hyperLatents, 0, hyperLatents.length);
+    observer.hyperLatents?.(hyperLatents, rate);
+    const coded = this.#codePasses(
+      hyperLatents,
+      height,
+      width,
+      rate,
+      quantizer,
+      (pass, prediction, positions) => {
+        const tableIndices = gather(prediction.scaleIndices, positions);
+        const residuals = new Float32Array(positions.length);
+        const latents = area.passes[pass];
+        for (let n = 0; n < positions.length; n++) {
+          residuals[n] = latents[positions[n]] - prediction.means[positions[n]];
+        }
+        const indices = quantizer.quantize({ residuals, tableIndices, tables: tables.latents, lagrangian });
+        coder.putIndices(tables.latents, tableIndices, indices, 0, indices.length);
+        observer.pass?.(prediction, positions, indices);
+        return indices;
+      },
+    );
+    return { ...coded, segment: coder.finish() };
+  }
+
+  /**
+   * Decodes the latents of a tile of that padded size.
+   * @throws FormatError or IntegrityError where the segment is damaged.
+   */
+  decode(
+    segment: Uint8Array,
+    height: number,
+    width: number,
+    rate: RatePoint,
+    quantizer: LatentQuantizer,
+  ): CodedLatents {
+    const coder = new RansDecoder(segment);
+    const { config, tables } = this.#model;
+    const hyperLatents = new Int32Array((config.hyperLatents * height * width) / 64 ** 2);
+    const hyperTables = this.#hyperTableIndices(hyperLatents.length, rate);
+    coder.getIndices(tables.hyperLatents, hyperTables, hyperLatents, 0, hyperLatents.length);
+    const coded = this.#codePasses(
+      hyperLatents,
+      height,
+      width,
+      rate,
+      quantizer,
+      (_pass, prediction, positions) => {
+        const indices = new Int32Array(positions.length);
+        const tableIndices = gather(prediction.scaleIndices, positions);
+        coder.getIndices(tables.latents, tableIndices, indices, 0, indices.length);
+        return indices;
+      },
+    );
+    coder.finish();
+    return coded;
+  }
+
+  #codePasses(
+    hyperLatents: Int32Array,
+    height: number,
+    width: number,
+    rate: RatePoint,
+    quantizer: LatentQuantizer,
+    source: IndexSource,
+  ): CodedLatents {
+    const programs = this.#programs.get(height, width);
+    const { features } = programs.hyperSynthesis.run({
+      hyperLatents: Float32Array.from(hyperLatents),
+      bias: rate.features,
+    });
+    const inputs: Record<string, Float32Array> = { features };
+    const passes: Float32Array[] = [];
+    let checksum = crc32cOfIntegers(hyperLatents);
+    for (let pass = 0; pass < contextPasses; pass++) {
+      inputs.bias = rate.logScales[pass];
+      const { means, logScales } = programs.passes[pass].run(inputs);
+      const scaleIndices = this.#scaleIndices(logScales);
+      const positions = this.#codedPositions(scaleIndices);
+      const indices = source(pass, { means, scaleIndices, logScales }, positions);
+      const values = quantizer.dequantize(indices);
+      for (let n = 0; n < positions.length; n++) means[positions[n]] += values[n];
+      passes.push(means);
+      inputs[`pass${pass}`] = means;
+      checksum = crc32cOfIntegers(indices, checksum);
+    }
+    return { passes, checksum };
+  }
+
+  /** Comparable on every machine: float32 subtraction and product, then floor; NaN cannot pass the clamp. */
+  #scaleIndices(logScales: Float32Array): Uint8Array {
+    const { latents, scaleOffset, scaleFactor } = this.#model.tables;
+    const last = latents.count - 1;
+    const indices = new Uint8Array(logScales.length);
+    for (let n = 0; n < logScales.length; n++) {
+      const index = Math.floor(Math.fround(Math.fround(logScales[n] - scaleOffset) * scaleFactor));
+      indices[n] = index > last ? last : index > 0 ? index : 0;
+    }
+    return indices;
+  }
+
+  #codedPositions(scaleIndices: Uint8Array): Int32Array {
+    const { firstCoded } = this.#model.tables;
+    const positions = new Int32Array(scaleIndices.length);
+    let count = 0;
+    for (let n = 0; n < scaleIndices.length; n++) if (scaleIndices[n] >= firstCoded) positions[count++] = n;
+    return positions.subarray(0, count);
+  }
+
+  #hyperTableIndices(count: number, rate: RatePoint): Uint16Array {
+    const plane = count / this.#model.config.hyperLatents;
+    return Uint16Array.from({ length: count }, (_, n) => rate.hyperTable + Math.floor(n / plane));
+  }
+}

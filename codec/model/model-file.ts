@@ -1,0 +1,166 @@
+/**
+ * A model file: a safetensors file with the networks' weights, the tables of the entropy coder and, as metadata, the
+ * configuration and the model card. Weights are float16 (tables that depend on the rate are float32): what the file says
+ * is what both sides compute with, so there is no rounding left to disagree about.
+ *
+ * The model id is the first 8 bytes of the SHA-256 over what a decoder uses: names, shapes and bytes, sorted by name.
+ * Encoder-side tensors are left out, so that an encoder can improve without making old files foreign.
+ */
+import { FormatError } from '../../src/errors.js';
+import { sizeOf } from '../../src/graph/index.js';
+import { float32ToFloat16 } from '../../src/io/half.js';
+import {
+  parseSafetensors,
+  type SafeTensor,
+  serializeSafetensors,
+  toFloat32,
+} from '../../src/io/safetensors.js';
+import { TableSet, type TableTensors } from '../entropy/index.js';
+import type { NetworkConfig } from '../networks/config.js';
+import type { ParameterSpec, ParameterValues } from '../networks/parameters.js';
+
+/** Everything a model consists of, in memory. */
+export interface ModelParts {
+  readonly config: NetworkConfig;
+  /** Who made it, from what, how long: free text by key, shown by `codec models`. */
+  readonly card: Readonly<Record<string, string>>;
+  readonly parameters: ParameterValues;
+  readonly tables: EntropyTables;
+}
+
+export interface EntropyTables {
+  /** One table per scale index. */
+  readonly latents: TableSet;
+  /** Table ratePoint * hyperLatents + channel. */
+  readonly hyperLatents: TableSet;
+  /** Scale index = clamp(floor((logScale - offset) * factor)), all in float32. */
+  readonly scaleOffset: number;
+  readonly scaleFactor: number;
+  /** Latents with a scale index below this are not coded and are zero. */
+  readonly firstCoded: number;
+}
+
+const kind = 'trellis-codec model 1';
+const encoderOnly = /^(analysis|hyperAnalysis|prior|rate\.analysis)/;
+const keptInFull = /^(rate|prior)\./;
+
+function tableTensors(prefix: string, tables: TableTensors): [string, SafeTensor][] {
+  const { frequenciesMinusOne, firstSymbols, sizes } = tables;
+  const vector = <T extends { length: number }>(data: T): { shape: number[]; data: T } => ({
+    shape: [data.length],
+    data,
+  });
+  return [
+    [`${prefix}.frequencies`, { dtype: 'U16', ...vector(frequenciesMinusOne as Uint16Array<ArrayBuffer>) }],
+    [`${prefix}.first`, { dtype: 'I32', ...vector(firstSymbols as Int32Array<ArrayBuffer>) }],
+    [`${prefix}.sizes`, { dtype: 'I32', ...vector(sizes as Int32Array<ArrayBuffer>) }],
+  ];
+}
+
+/** Serialises a model; equal parts give equal bytes. */
+export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, ParameterSpec>): Uint8Array {
+  const tensors = new Map<string, SafeTensor>();
+  for (const [name, { shape }] of specs) {
+    const data = parts.parameters.get(name)!;
+    tensors.set(
+      name,
+      keptInFull.test(name)
+        ? { dtype: 'F32', shape, data: data as Float32Array<ArrayBuffer> }
+        : { dtype: 'F16', shape, data: float32ToFloat16(data) as Uint16Array<ArrayBuffer> },
+    );
+  }
+  const { latents, hyperLatents, scaleOffset, scaleFactor, firstCoded } = parts.tables;
+  for (const [name, tensor] of tableTensors('tables.latents', latents.toTensors())) tensors.set(name, tensor);
+  for (const [name, tensor] of tableTensors('tables.hyperLatents', hyperLatents.toTensors())) {
+    tensors.set(name, tensor);
+  }
+  tensors.set('tables.scaleIndex', {
+    dtype: 'F32',
+    shape: [2],
+    data: Float32Array.of(scaleOffset, scaleFactor),
+  });
+  tensors.set('tables.firstCoded', { dtype: 'I32', shape: [1], data: Int32Array.of(firstCoded) });
+  const metadata = { kind, config: JSON.stringify(parts.config), card: JSON.stringify(parts.card) };
+  return serializeSafetensors(tensors, metadata);
+}
+
+/** A model as read, with its id (16 hex digits). */
+export interface ParsedModel extends ModelParts {
+  readonly id: string;
+}
+
+function required(
+  tensors: ReadonlyMap<string, SafeTensor>,
+  name: string,
+  dtype: SafeTensor['dtype'],
+): SafeTensor {
+  const tensor = tensors.get(name);
+  if (tensor?.dtype !== dtype) {
+    throw new FormatError(`model: expected tensor ${name} of type ${dtype}, got ${tensor?.dtype ?? 'none'}`);
+  }
+  return tensor;
+}
+
+function parseTables(tensors: ReadonlyMap<string, SafeTensor>, prefix: string): TableSet {
+  return TableSet.fromTensors({
+    frequenciesMinusOne: required(tensors, `${prefix}.frequencies`, 'U16').data as Uint16Array,
+    firstSymbols: required(tensors, `${prefix}.first`, 'I32').data as Int32Array,
+    sizes: required(tensors, `${prefix}.sizes`, 'I32').data as Int32Array,
+  });
+}
+
+async function modelId(tensors: ReadonlyMap<string, SafeTensor>): Promise<string> {
+  const text = new TextEncoder();
+  const parts: Uint8Array[] = [];
+  for (const name of [...tensors.keys()].sort()) {
+    if (encoderOnly.test(name)) continue;
+    const { dtype, shape, data } = tensors.get(name)!;
+    parts.push(text.encode(`${name} ${dtype} ${shape.join('x')}\n`));
+    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  const joined = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', joined));
+  return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/**
+ * Reads a model file.
+ * @param specs the parameters that the configuration's networks need.
+ * @throws FormatError naming what is missing or malformed.
+ */
+export async function parseModel(
+  bytes: Uint8Array,
+  specsOf: (config: NetworkConfig) => ReadonlyMap<string, ParameterSpec>,
+): Promise<ParsedModel> {
+  const { tensors, metadata } = parseSafetensors(bytes);
+  if (metadata.kind !== kind) {
+    throw new FormatError(`model: expected a file of kind "${kind}", got ${metadata.kind ?? 'none'}`);
+  }
+  const config = JSON.parse(metadata.config) as NetworkConfig;
+  const parameters: ParameterValues = new Map();
+  for (const [name, { shape }] of specsOf(config)) {
+    const tensor = tensors.get(name);
+    if (!tensor || tensor.data.length !== sizeOf(shape)) {
+      throw new FormatError(
+        `model: expected ${sizeOf(shape)} values for ${name} [${shape}], got ${tensor?.data.length ?? 'none'}`,
+      );
+    }
+    parameters.set(name, toFloat32(tensor));
+  }
+  const [scaleOffset, scaleFactor] = required(tensors, 'tables.scaleIndex', 'F32').data as Float32Array;
+  const [firstCoded] = required(tensors, 'tables.firstCoded', 'I32').data as Int32Array;
+  const tables: EntropyTables = {
+    latents: parseTables(tensors, 'tables.latents'),
+    hyperLatents: parseTables(tensors, 'tables.hyperLatents'),
+    scaleOffset,
+    scaleFactor,
+    firstCoded,
+  };
+  const card = JSON.parse(metadata.card ?? '{}') as Record<string, string>;
+  return { config, card, parameters, tables, id: await modelId(tensors) };
+}

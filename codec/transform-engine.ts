@@ -1,0 +1,165 @@
+/**
+ * The transforms (analysis with hyper-analysis, synthesis) on an engine of choice. They may differ by rounding between
+ * engines and machines: an encoder's choice of integers is free, and pixels are only as exact as pixels need to be.
+ *
+ * - `onnxruntime`: fast, one session for all picture sizes.
+ * - `wasm`: codec/exact, everywhere, one compiled program per size.
+ */
+import type { OnnxProgram, OnnxRuntime } from '../src/engines/onnxruntime.js';
+import { UnsupportedError, UsageError } from '../src/errors.js';
+import type { Tensor } from '../src/graph/index.js';
+import { compileExact, type ExactProgram, ExactWeights } from './exact/index.js';
+import type { ModelParts } from './model/model-file.js';
+import type { RatePoint } from './model/rate-point.js';
+import { decoderGraph, encoderGraph } from './networks/coder-graphs.js';
+import { contextPasses } from './networks/config.js';
+import type { Parameters } from './networks/parameters.js';
+
+export const engineNames = ['auto', 'onnxruntime', 'wasm'] as const;
+export type EngineName = (typeof engineNames)[number];
+
+/** Latents of an area in the dense form of the four passes, with its hyper-latents; not yet quantized. */
+export interface AnalysedArea {
+  readonly passes: readonly Float32Array[];
+  readonly hyperLatents: Float32Array;
+}
+
+export interface TransformEngine {
+  readonly name: 'onnxruntime' | 'wasm';
+  /** @param planes [3,height,width] RGB in [0,1], sides in multiples of 64. */
+  analyse(planes: Float32Array, height: number, width: number, rate: RatePoint): Promise<AnalysedArea>;
+  /** @param passes dequantized dense latents. @returns planes [3,height,width]. */
+  synthesise(
+    passes: readonly Float32Array[],
+    height: number,
+    width: number,
+    rate: RatePoint,
+  ): Promise<Float32Array>;
+}
+
+type CoderGraph = { readonly parameters: Parameters; readonly outputs: Record<string, Tensor> };
+
+function analysed(results: Record<string, Float32Array>): AnalysedArea {
+  return {
+    passes: Array.from({ length: contextPasses }, (_, pass) => results[`pass${pass}`]),
+    hyperLatents: results.hyperLatents,
+  };
+}
+
+const analysisInputs = (planes: Float32Array, rate: RatePoint): Record<string, Float32Array> => ({
+  x: planes,
+  'gain.features': rate.analysisFeatures,
+  'gain.latents': rate.analysisLatents,
+});
+
+function synthesisInputs(passes: readonly Float32Array[], rate: RatePoint): Record<string, Float32Array> {
+  const inputs: Record<string, Float32Array> = {
+    'gain.features': rate.synthesisFeatures,
+    'gain.latents': rate.synthesisLatents,
+  };
+  passes.forEach((values, pass) => {
+    inputs[`pass${pass}`] = values;
+  });
+  return inputs;
+}
+
+/** Keeps the most recent few of what is made per size. */
+export class SizeCache<T> {
+  readonly #made = new Map<string, T>();
+
+  constructor(
+    readonly capacity: number,
+    readonly make: (height: number, width: number) => T,
+  ) {}
+
+  get(height: number, width: number): T {
+    const key = `${height}x${width}`;
+    const value = this.#made.get(key) ?? this.make(height, width);
+    this.#made.delete(key);
+    this.#made.set(key, value);
+    if (this.#made.size > this.capacity) this.#made.delete(this.#made.keys().next().value!);
+    return value;
+  }
+}
+
+/** The transforms in exact WebAssembly. */
+export function createWasmTransforms(model: ModelParts): TransformEngine {
+  const weights = new ExactWeights(model.parameters);
+  const compile = (build: typeof encoderGraph | typeof decoderGraph): SizeCache<ExactProgram> =>
+    new SizeCache(4, (height, width) => compileExact(build(model.config, height, width).outputs, weights));
+  const encoders = compile(encoderGraph);
+  const decoders = compile(decoderGraph);
+  return {
+    name: 'wasm',
+    analyse: async (planes, height, width, rate) =>
+      analysed(encoders.get(height, width).run(analysisInputs(planes, rate))),
+    synthesise: async (passes, height, width, rate) =>
+      decoders.get(height, width).run(synthesisInputs(passes, rate)).x,
+  };
+}
+
+/** Programs with open sizes are built at this size; any multiple of 64 would do. */
+const nominal = 64;
+
+/** The transforms on onnxruntime; sessions are made on first use. */
+export function createOnnxTransforms(
+  model: ModelParts,
+  engine: { readonly runtime: OnnxRuntime; readonly compile: typeof OnnxProgram.compile },
+  threads: number,
+): TransformEngine {
+  const compile = ({ parameters, outputs }: CoderGraph): Promise<OnnxProgram> => {
+    const weights = new Map([...parameters.specs.keys()].map((name) => [name, model.parameters.get(name)!]));
+    return engine.compile(engine.runtime, outputs, { weights, openSizes: true, threads });
+  };
+  let encoder: Promise<OnnxProgram> | undefined;
+  let decoder: Promise<OnnxProgram> | undefined;
+  const { latents } = model.config;
+  const run = async (
+    program: OnnxProgram,
+    inputs: Record<string, Float32Array>,
+    shapeOf: (name: string) => readonly number[],
+  ): Promise<Record<string, Float32Array>> => {
+    const feeds = Object.entries(inputs).map(([name, data]) => {
+      const shape = name.startsWith('gain.') ? [1, data.length, 1, 1] : shapeOf(name);
+      return [name, { data, shape }] as const;
+    });
+    const results = await program.run(Object.fromEntries(feeds));
+    return Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, data]));
+  };
+  return {
+    name: 'onnxruntime',
+    analyse: async (planes, height, width, rate) => {
+      encoder ??= compile(encoderGraph(model.config, nominal, nominal));
+      return analysed(await run(await encoder, analysisInputs(planes, rate), () => [1, 3, height, width]));
+    },
+    synthesise: async (passes, height, width, rate) => {
+      decoder ??= compile(decoderGraph(model.config, nominal, nominal));
+      const shape = [1, latents, height / 32, width / 32];
+      return (await run(await decoder, synthesisInputs(passes, rate), () => shape)).x;
+    },
+  };
+}
+
+/**
+ * The engine of that name; `auto` is onnxruntime where it loads, else wasm.
+ * @throws UnsupportedError where onnxruntime is asked for but does not load; UsageError for an unknown name.
+ */
+export async function createTransformEngine(
+  model: ModelParts,
+  name: EngineName,
+  threads: number,
+): Promise<TransformEngine> {
+  if (!engineNames.includes(name)) {
+    throw new UsageError(`engine: expected one of ${engineNames.join(', ')}, got ${name}`);
+  }
+  if (name === 'wasm') return createWasmTransforms(model);
+  try {
+    // Imported here, so that browsers and installations without onnxruntime never load it.
+    const { loadOnnxRuntime, OnnxProgram } = await import('../src/engines/onnxruntime.js');
+    const runtime = await loadOnnxRuntime();
+    return createOnnxTransforms(model, { runtime, compile: OnnxProgram.compile }, threads);
+  } catch (error) {
+    if (name === 'auto' && error instanceof UnsupportedError) return createWasmTransforms(model);
+    throw error;
+  }
+}
