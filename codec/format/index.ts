@@ -46,7 +46,7 @@ export {
   writeHeader,
 } from './header.js';
 export { checkPixelLimit, defaultMaxPixels, type Info, readInfo } from './info.js';
-export { latentsChecksum, pictureChecksum } from './latents-checksum.js';
+export { pictureChecksum } from './latents-checksum.js';
 export { type QuantizerName, quantizerIds, quantizerName } from './quantizer-ids.js';
 export {
   alignment,

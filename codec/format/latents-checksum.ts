@@ -6,24 +6,7 @@
  * then says so instead of showing a wrong picture, and a tile of another file cannot slip in.
  */
 
-import { crc32c, crc32cOfIntegers } from './crc32c.js';
-
-/**
- * Checksum of one tile: its hyper-latents, then its latents, each in channel-major raster order (c, y, x).
- *
- * @param hyperLatents the integers z of the tile, `[C,h,w]` at 1/64 of its padded side
- * @param latents the integers y of the tile as decoded, before any dequantization, `[C,h,w]` at 1/16;
- *   skipped ones are 0
- * @returns 0..2^32-1
- * @example
- * latentsChecksum(Int32Array.of(0), Int32Array.of(1, 2)); // => crc32cOfIntegers(Int32Array.of(0, 1, 2))
- */
-export function latentsChecksum(
-  hyperLatents: Int32Array | Int16Array,
-  latents: Int32Array | Int16Array,
-): number {
-  return crc32cOfIntegers(latents, crc32cOfIntegers(hyperLatents));
-}
+import { crc32c } from './crc32c.js';
 
 /**
  * Checksum of a picture: the CRC32C of its tiles' checksums in tile order, four bytes each, most significant

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as format from '../../../codec/format/index.js';
 import {
+  crc32cOfIntegers,
   headerTable,
-  latentsChecksum,
   quantizerIds,
   signature,
   writeContainer,
@@ -52,7 +52,7 @@ describe('documentation', () => {
       quality: 50,
       tileSide: 0,
     };
-    const checksum = latentsChecksum(new Int32Array(2), new Int32Array(16));
+    const checksum = crc32cOfIntegers(new Int32Array(18));
     const segment = Uint8Array.of(0, 0x80, 0, 0);
     expect(printed).toEqual(writeContainer({ header, tiles: [{ latentsChecksum: checksum, segment }] }));
   });

@@ -3,7 +3,7 @@
  */
 
 import type { ContainerParts, PictureFields } from '../../../codec/format/index.js';
-import { latentsChecksum, tileGrid } from '../../../codec/format/index.js';
+import { crc32cOfIntegers, tileGrid } from '../../../codec/format/index.js';
 
 /** Numbers 0..2^32-1 (mulberry32). */
 export function seededNumbers(seed: number): () => number {
@@ -52,7 +52,7 @@ export function sampleParts(change: Partial<PictureFields> = {}): ContainerParts
   const header = picture(change);
   const { count } = tileGrid(header.width, header.height, header.tileSide);
   const tiles = Array.from({ length: count }, (_, index) => ({
-    latentsChecksum: latentsChecksum(Int32Array.of(index), Int32Array.of(-index, 7)),
+    latentsChecksum: crc32cOfIntegers(Int32Array.of(index, -index, 7)),
     segment: seededBytes(index === 1 ? 0 : 20 + 3 * index, index),
   }));
   return {
