@@ -16,6 +16,7 @@ import {
   lowerDepthwiseFilterGradient,
 } from './convolutions.js';
 import { onnxBytes } from './protobuf.js';
+import { torchLowerings } from './torch.js';
 
 export interface LowerOptions {
   /** Inputs whose values are known: they become part of the model (and onnxruntime prepacks them). */
@@ -27,6 +28,8 @@ export interface LowerOptions {
    * without reshape, slice along space and broadcastTo allow it.
    */
   readonly openSizes?: boolean;
+  /** `torch` uses the custom operators of torch.ts, which only run.py executes; default `onnx`. */
+  readonly target?: 'onnx' | 'torch';
 }
 
 export interface LoweredGraph {
@@ -78,6 +81,10 @@ class Lowering {
     }
     if (node.op === 'constant') return b.constant(node.values!, node.shape);
     if (node.op === 'scalar') return b.scalar(node.attributes.value as number);
+    if (this.options.target === 'torch') {
+      const special = torchLowerings[node.op]?.(b, node, (tensor) => this.name(tensor));
+      if (special) return special;
+    }
     const rule = lowerings[node.op];
     if (!rule) throw new UnsupportedError(`lower: expected an operation that ONNX has, got ${node.op}`);
     return rule(
