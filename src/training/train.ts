@@ -33,6 +33,12 @@ export const defaultRunOptions: RunOptions = {
 const warmup = 100;
 const decayPart = 0.2;
 
+/** The schedule that a run of these options follows. */
+export function scheduleOf(options: RunOptions): Schedule {
+  const { steps, learningRate, emaDecay } = options;
+  return { steps, learningRate, emaDecay, warmup, decayPart };
+}
+
 export interface TrainingRun {
   readonly runtime: OnnxRuntime;
   readonly config: NetworkConfig;
@@ -81,7 +87,7 @@ export function averagedWeights(state: TrainingState): ParameterValues {
 export async function train(run: TrainingRun): Promise<number> {
   const { runtime, config, options, images, threads } = run;
   const specs = parameterSpecs(config);
-  const schedule: Schedule = { ...options, warmup, decayPart };
+  const schedule = scheduleOf(options);
   let step = run.resume?.step ?? 0;
   if (step >= options.steps) {
     throw new UsageError(

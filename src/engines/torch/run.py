@@ -1,0 +1,762 @@
+#!/usr/bin/env python3
+"""Trains a run folder with PyTorch: on a GPU, in bfloat16, on a machine without Node.
+
+    python3 run.py DIR --minutes 9 --device cuda --precision bf16 --out OUT    trains by itself
+    python3 run.py DIR --serve                                                 makes steps that Node asks for
+
+A run folder is written by src/training/run-folder.ts. It holds the graph of one training step as ONNX (step.onnx:
+data and weights in, metrics and gradients out; batch and crop are fixed), run.json (configuration, schedule, shapes),
+state.safetensors (weights, moments, averages) and, for training alone, packed pictures. Needs torch and numpy only.
+
+Precision bf16 keeps weights, optimizer, likelihoods and reductions in float32; convolutions, and the tensors
+between them, are bfloat16 (see Program). Images are held with channels last, so that a 1x1 convolution is one matrix
+product. The parts of this file: ONNX, safetensors, operations, program, optimizer, sampling, training, serving.
+"""
+import argparse
+import json
+import math
+import os
+import signal
+import struct
+import sys
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+# ------------------------------------------------------------------------------------------------ reading ONNX
+
+
+def varint(data, at):
+    """The protobuf varint at `at`, and the position behind it."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, at
+
+
+def fields(data):
+    """Yields (field number, value) of a protobuf message; messages, strings and floats as bytes."""
+    at = 0
+    while at < len(data):
+        key, at = varint(data, at)
+        if key & 7 == 0:
+            value, at = varint(data, at)
+        else:
+            length, at = varint(data, at) if key & 7 == 2 else (8 if key & 7 == 1 else 4, at)
+            value = data[at : at + length]
+            at += length
+        yield key >> 3, value
+
+
+def signed(value):
+    return value - (1 << 64) if value >> 63 else value
+
+
+def read_attribute(data):
+    """AttributeProto as (name, float, whole number, string or list of whole numbers)."""
+    name, value, numbers = "", None, []
+    for field, content in fields(data):
+        if field == 1:
+            name = bytes(content).decode()
+        elif field == 2:
+            value = struct.unpack("<f", content)[0]
+        elif field == 3:
+            value = signed(content)
+        elif field == 4:
+            value = bytes(content).decode()
+        elif field == 8:
+            numbers.append(signed(content))
+    return name, numbers if value is None else value
+
+
+class Node:
+    """One operator call; `op` is prefixed with its domain where that is not the standard one."""
+
+    def __init__(self, data):
+        self.inputs, self.outputs, self.attributes = [], [], {}
+        op = domain = ""
+        for field, content in fields(data):
+            if field == 1:
+                self.inputs.append(bytes(content).decode())
+            elif field == 2:
+                self.outputs.append(bytes(content).decode())
+            elif field == 4:
+                op = bytes(content).decode()
+            elif field == 5:
+                name, value = read_attribute(content)
+                self.attributes[name] = value
+            elif field == 7:
+                domain = bytes(content).decode()
+        self.op = f"{domain}.{op}" if domain else op
+
+
+def read_tensor(data):
+    """TensorProto with raw float32 or int64 data as (name, array)."""
+    shape, kind, name, raw = [], 1, "", b""
+    for field, content in fields(data):
+        if field == 1:
+            shape.append(content)
+        elif field == 2:
+            kind = content
+        elif field == 8:
+            name = bytes(content).decode()
+        elif field == 9:
+            raw = content
+    return name, np.frombuffer(raw, {1: "<f4", 7: "<i8"}[kind]).reshape(shape)
+
+
+def read_onnx(path):
+    """Nodes in order, initialisers by name, names of inputs and of outputs."""
+    with open(path, "rb") as file:
+        data = memoryview(file.read())
+    graph = next(value for field, value in fields(data) if field == 7)
+    nodes, constants, inputs, outputs = [], {}, [], []
+    for field, content in fields(graph):
+        if field == 1:
+            nodes.append(Node(content))
+        elif field == 5:
+            name, array = read_tensor(content)
+            constants[name] = array
+        elif field in (11, 12):
+            name = bytes(next(value for number, value in fields(content) if number == 1)).decode()
+            (inputs if field == 11 else outputs).append(name)
+    return nodes, constants, inputs, outputs
+
+
+# ------------------------------------------------------------------------------------------------ safetensors
+
+DTYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+
+
+def read_safetensors(path):
+    """Arrays by name and the metadata."""
+    with open(path, "rb") as file:
+        data = file.read()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    metadata = header.pop("__metadata__", {})
+    arrays = {}
+    for name, entry in header.items():
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        arrays[name] = np.frombuffer(data[begin:end], DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return arrays, metadata
+
+
+def write_safetensors(path, arrays, metadata):
+    """Writes float32 or float16 arrays; the file appears complete or not at all."""
+    header, offset = {"__metadata__": metadata}, 0
+    for name, array in arrays.items():
+        kind = "F16" if array.dtype == np.float16 else "F32"
+        span = [offset, offset + array.nbytes]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": span}
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+# ------------------------------------------------------------------------------------------------ operations
+
+
+def rows_of(image):
+    """[N,C,H,W] seen as [N,H,W,C]: no copy where channels are last in memory."""
+    return image.permute(0, 2, 3, 1)
+
+
+def image_of(rows):
+    return rows.permute(0, 3, 1, 2)
+
+
+def space_to_depth(x, block):
+    n, c, h, w = x.shape
+    split = rows_of(x).reshape(n, h // block, block, w // block, block, c)
+    return image_of(split.permute(0, 1, 3, 2, 4, 5).reshape(n, h // block, w // block, block * block * c))
+
+
+def depth_to_space(x, block):
+    n, c, h, w = x.shape
+    c //= block * block
+    split = rows_of(x).reshape(n, h, w, block, block, c)
+    return image_of(split.permute(0, 1, 3, 2, 4, 5).reshape(n, h * block, w * block, c))
+
+
+def pad_image(x, pads):
+    """Zeros around an image; pads are [top, left, bottom, right]."""
+    top, left, bottom, right = pads
+    return F.pad(x, [left, right, top, bottom]) if any(pads) else x
+
+
+def pad(x, amounts):
+    """ONNX order (all before, all after) to that of torch (last axis first)."""
+    rank = len(amounts) // 2
+    return F.pad(x, [n for axis in reversed(range(rank)) for n in (amounts[axis], amounts[axis + rank])])
+
+
+def slice_axes(x, starts, ends, axes, steps):
+    for start, end, axis, step in zip(starts, ends, axes, steps):
+        if step < 0:
+            if (start, step) != (-1, -1) or end > -x.shape[axis]:
+                raise NotImplementedError("Slice: of negative steps only the reversal of a whole axis")
+            x = x.flip(axis)
+        else:
+            place = [slice(None)] * x.dim()
+            place[axis] = slice(start, min(end, x.shape[axis]), step)
+            x = x[tuple(place)]
+    return x
+
+
+def convolve(x, weights, bias, attributes):
+    pads = attributes.get("pads", [0, 0, 0, 0])
+    groups, strides = attributes.get("group", 1), attributes.get("strides", [1, 1])
+    if weights.shape[2:] == (1, 1) and groups == 1 and strides == [1, 1] and not any(pads):
+        return image_of(F.linear(rows_of(x), weights.flatten(1), bias))
+    if pads[:2] != pads[2:]:
+        x, pads = pad_image(x, pads), [0, 0, 0, 0]
+    return F.conv2d(x, weights, bias, strides, pads[:2], 1, groups)
+
+
+def convolve_transposed(dy, weights, attributes):
+    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
+    extra = attributes.get("output_padding", [0, 0])
+    strides = attributes.get("strides", [1, 1])
+    if min(extra) < 0 or (top, left) != (bottom, right):
+        # Rows that no output reaches have no gradient: make the whole, then cut and pad.
+        whole = F.conv_transpose2d(dy, weights, None, strides)
+        return F.pad(whole, [-left, extra[1] - right, -top, extra[0] - bottom])
+    return F.conv_transpose2d(dy, weights, None, strides, (top, left), extra)
+
+
+def filter_gradient(x, dy, shape, strides, pads, groups):
+    """Gradient of a convolution with respect to its weights of the given shape."""
+    if pads[:2] != pads[2:]:
+        x, pads = pad_image(x, pads), [0, 0, 0, 0]
+    weights = dy.new_zeros(1).expand(shape)
+    mask = [False, True, False]
+    return torch.ops.aten.convolution_backward(
+        dy, x, weights, None, strides, pads[:2], [1, 1], False, [0, 0], groups, mask
+    )[1]
+
+
+def pointwise_filter_gradient(x, dy):
+    """dY^T X over all positions of all samples: [O,I]."""
+    return torch.mm(rows_of(dy).reshape(-1, dy.shape[1]).t(), rows_of(x).reshape(-1, x.shape[1]))
+
+
+def depthwise_gradient_by_library(x, dy, kh, kw):
+    c = x.shape[1]
+    gradient = filter_gradient(x, dy, (c, 1, kh, kw), [1, 1], [kh // 2, kw // 2] * 2, c)
+    return gradient.reshape(c, kh, kw)
+
+
+def depthwise_gradient_by_taps(x, dy, kh, kw):
+    """One product and sum per tap: slow on a CPU, but some GPU libraries are slower still."""
+    h, w = x.shape[2:]
+    padded = pad_image(x, [kh // 2, kw // 2, kh // 2, kw // 2])
+    taps = [
+        (padded[:, :, i : i + h, j : j + w] * dy).sum((0, 2, 3), dtype=torch.float32)
+        for i in range(kh)
+        for j in range(kw)
+    ]
+    return torch.stack(taps, 1).reshape(-1, kh, kw)
+
+
+fastest_known = {}
+
+
+def depthwise_filter_gradient(x, dy, kh, kw):
+    """On CUDA the faster of both ways, found by timing on first use for every shape (before any graph capture)."""
+    if not x.is_cuda:
+        return depthwise_gradient_by_library(x, dy, kh, kw)
+    key = (x.shape, x.dtype, kh, kw)
+    if key not in fastest_known:
+        ways = (depthwise_gradient_by_library, depthwise_gradient_by_taps)
+        fastest_known[key] = min(ways, key=lambda way: seconds_of(way, x, dy, kh, kw))
+    return fastest_known[key](x, dy, kh, kw)
+
+
+def seconds_of(function, *operands):
+    for _ in range(3):
+        function(*operands)
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    for _ in range(10):
+        function(*operands)
+    torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def sum_axes(x, axes, keep):
+    """Sums are always accumulated and returned in float32."""
+    return x.sum(axes or list(range(x.dim())), keepdim=keep, dtype=torch.float32)
+
+
+def maximum(a, b):
+    if isinstance(b, float):
+        return a.clamp(min=b)
+    return b.clamp(min=a) if isinstance(a, float) else torch.maximum(a, b)
+
+
+def minimum(a, b):
+    if isinstance(b, float):
+        return a.clamp(max=b)
+    return b.clamp(max=a) if isinstance(a, float) else torch.minimum(a, b)
+
+
+def of_one_type(function):
+    """Elementwise function of two operands; a small one (a bias, a gain) takes the type of the large one."""
+
+    def apply(a, b):
+        if torch.is_tensor(a) and torch.is_tensor(b) and a.dtype != b.dtype:
+            if a.numel() < b.numel():
+                a = a.to(b.dtype)
+            elif b.numel() < a.numel():
+                b = b.to(a.dtype)
+        return function(a, b)
+
+    return apply
+
+
+# Operators without attributes. Those of EXACT take and give float32 whatever the precision of the run.
+ELEMENTWISE = {
+    "Identity": lambda x: x,
+    "Neg": torch.neg,
+    "Abs": torch.abs,
+    "Relu": torch.relu,
+    "codec.Sign": torch.sign,
+    "Add": of_one_type(lambda a, b: a + b),
+    "Sub": of_one_type(lambda a, b: a - b),
+    "Mul": of_one_type(lambda a, b: a * b),
+    "Max": of_one_type(maximum),
+    "Min": of_one_type(minimum),
+    "codec.GreaterEqual": of_one_type(lambda a, b: (a >= b).to(a.dtype if torch.is_tensor(a) else b.dtype)),
+}
+EXACT = {
+    "Exp": torch.exp,
+    "Log": torch.log,
+    "Sqrt": torch.sqrt,
+    "Reciprocal": torch.reciprocal,
+    "Sigmoid": torch.sigmoid,
+    "Tanh": torch.tanh,
+    "Softplus": F.softplus,
+    "Round": torch.round,
+    "Div": lambda a, b: a / b,
+    "MatMul": torch.matmul,
+    # Q(x) = erfc(x / sqrt 2) / 2 keeps its relative precision in the tail.
+    "codec.NormalTail": lambda x: torch.erfc(x * math.sqrt(0.5)) * 0.5,
+}
+LINEAR = {
+    "Conv",
+    "ConvTranspose",
+    "codec.PointwiseFilterGradient",
+    "codec.DepthwiseFilterGradient",
+    "codec.ConvFilterGradient",
+}
+
+
+def function_of(node, numbers):
+    """The function of an operator that is neither EXACT nor LINEAR; `numbers` are its whole-number operands."""
+    op, attributes = node.op, node.attributes
+    if op in ELEMENTWISE:
+        return ELEMENTWISE[op]
+    if op == "LeakyRelu":
+        return lambda x: F.leaky_relu(x, attributes["alpha"])
+    if op == "codec.LeakyReluGradient":
+        return lambda dy, y: torch.ops.aten.leaky_relu_backward(dy, y.to(dy.dtype), attributes["alpha"], True)
+    if op == "HardSigmoid":
+        return lambda x: (x * attributes["alpha"] + attributes["beta"]).clamp(0, 1)
+    if op == "Clip":
+        return lambda x, low=None, high=None: x.clamp(low, high)
+    if op == "ReduceSum":
+        return lambda x: sum_axes(x, numbers[0], bool(attributes["keepdims"]))
+    if op == "Reshape":
+        return lambda x: x.reshape(numbers[0])
+    if op == "Transpose":
+        return lambda x: x.permute(attributes["perm"])
+    if op == "Expand":
+        return lambda x: x.expand(numbers[0])
+    if op == "Concat":
+        return lambda *parts: torch.cat(parts, attributes["axis"])
+    if op == "Pad":
+        return lambda x: pad(x, numbers[0])
+    if op == "Slice":
+        steps = numbers[3] if len(numbers) > 3 else [1] * len(numbers[0])
+        return lambda x: slice_axes(x, *numbers[:3], steps)
+    if op == "SpaceToDepth":
+        return lambda x: space_to_depth(x, attributes["blocksize"])
+    if op == "DepthToSpace" and attributes["mode"] == "DCR":
+        return lambda x: depth_to_space(x, attributes["blocksize"])
+    raise NotImplementedError(f"run.py: expected an operator that it knows, got {op}")
+
+
+def linear_function(node):
+    """The function of a LINEAR operator: of an image, then weights and bias or another image, all of one type."""
+    op, attributes = node.op, node.attributes
+    kernel, pads = attributes.get("kernel_shape"), attributes.get("pads")
+    if op == "Conv":
+        return lambda x, weights, bias=None: convolve(x, weights, bias, attributes)
+    if op == "ConvTranspose":
+        return lambda dy, weights: convolve_transposed(dy, weights, attributes)
+    if op == "codec.PointwiseFilterGradient":
+        return pointwise_filter_gradient
+    if op == "codec.DepthwiseFilterGradient":
+        return lambda x, dy: depthwise_filter_gradient(x, dy, *kernel)
+    return lambda x, dy: filter_gradient(
+        x, dy, (dy.shape[1], x.shape[1], *kernel), attributes["strides"], pads, 1
+    )
+
+
+# ------------------------------------------------------------------------------------------------ program
+
+
+class Program:
+    """An ONNX graph as a list of torch calls.
+
+    In half precision (`half` is a torch dtype) the type of every tensor follows from three rules:
+    1. Convolutions read and write half, their float32 weights rounded on the way; gradients of weights leave as
+       float32. Elementwise operators keep the type of their operands; what is mixed becomes float32.
+    2. Functions with a steep or curved shape (EXACT) read and write float32; sums are float32.
+    3. What such a function or a comparison with a data input reads must not have been rounded to half before:
+       backwards from there, through operators that only add, scale or move, up to the convolution that made it,
+       everything is float32, that convolution included. So latents, their scales and the reconstruction are exact,
+       and those few layers are the price.
+    A convolution whose input is float32 computes in float32 and rounds its result.
+    """
+
+    def __init__(self, path, data_names, device, half=None):
+        nodes, constants, self.inputs, self.outputs = read_onnx(path)
+        nodes = needed_nodes(nodes, self.outputs)
+        self.half = half
+        self.constants = {}
+        numbers = {}
+        for name, array in constants.items():
+            if array.dtype == np.int64:
+                numbers[name] = array.tolist()
+            else:
+                self.constants[name] = torch.from_numpy(array.copy()).to(device)
+                if array.ndim == 0:
+                    self.constants[as_float(name)] = float(array)
+        precise = must_be_precise(nodes, data_names) if half else set()
+        last_use = {name: at for at, node in enumerate(nodes) for name in node.inputs}
+        kept = {*self.outputs, *constants}
+        self.calls = []
+        for at, node in enumerate(nodes):
+            operands = [name for name in node.inputs if name not in numbers]
+            freed = [name for name in dict.fromkeys(operands) if last_use[name] == at and name not in kept]
+            if node.op in ELEMENTWISE or node.op in EXACT or node.op == "Clip":
+                operands = [as_float(n) if as_float(n) in self.constants else n for n in operands]
+            function = self.compile(node, [numbers[n] for n in node.inputs if n in numbers], precise)
+            self.calls.append((function, operands, node.outputs[0], freed))
+
+    def compile(self, node, numbers, precise):
+        if node.op in EXACT:
+            function = EXACT[node.op]
+            if not self.half:
+                return function
+            return lambda *x: function(*(t.float() if torch.is_tensor(t) else t for t in x))
+        if node.op not in LINEAR:
+            return function_of(node, numbers)
+        function = linear_function(node)
+        if not self.half:
+            return function
+        if node.op.endswith("FilterGradient"):
+            return lambda x, dy: function(x.to(self.half), dy.to(self.half)).float()
+        must = node.outputs[0] in precise
+
+        def apply(x, *weights):
+            kind = torch.float32 if must else x.dtype
+            y = function(x.to(kind), *(w.to(kind) for w in weights))
+            return y if must else y.to(self.half)
+
+        return apply
+
+    def __call__(self, feeds):
+        """Outputs by name for inputs by name; feeds may hold more than is needed."""
+        values = dict(self.constants)
+        for name in self.inputs:
+            values[name] = feeds[name]
+        for function, operands, output, freed in self.calls:
+            values[output] = function(*[values[name] for name in operands])
+            for name in freed:
+                del values[name]
+        return {name: values[name] for name in self.outputs}
+
+
+def as_float(name):
+    """Under this name a rank-0 constant is held as a Python number, which elementwise functions take faster."""
+    return f"{name} as float"
+
+
+def needed_nodes(nodes, outputs):
+    """The nodes that the outputs depend on, in order."""
+    needed, result = set(outputs), []
+    for node in reversed(nodes):
+        if needed.intersection(node.outputs):
+            needed.update(node.inputs)
+            result.append(node)
+    return result[::-1]
+
+
+def must_be_precise(nodes, data_names):
+    """Names of the tensors of rule 3 of Program."""
+    given = set(data_names)
+    for node in nodes:
+        tensors = [name for name in node.inputs if not name.startswith(("constant_", "integers_"))]
+        if node.op not in LINEAR and node.op not in EXACT and given.issuperset(tensors):
+            given.update(node.outputs)
+    precise = set()
+    for node in reversed(nodes):
+        if node.op in LINEAR:
+            continue
+        reads_data = node.op in ("Add", "Sub", "Mul") and given.intersection(node.inputs)
+        passes = node.op != "ReduceSum" and precise.intersection(node.outputs)
+        if node.op in EXACT or reads_data or passes:
+            precise.update(node.inputs)
+    return precise
+
+
+# ------------------------------------------------------------------------------------------------ optimizer
+
+SLOTS = ("w", "m", "v", "ema")
+
+
+def slot_name(slot, parameter):
+    return parameter if slot == "w" else f"{slot}:{parameter}"
+
+
+class Optimizer:
+    """Weights, moments and average of all parameters, each in one flat float32 tensor; Adam as optimizer.ts has it.
+
+    `rate` and `decay` are tensors, so that a captured CUDA graph reads them anew in every step.
+    """
+
+    def __init__(self, run, device):
+        self.shapes = run["parameters"]
+        self.adam, self.clip_norm = run["adam"], run["options"]["clipNorm"]
+        sizes = [math.prod(shape) for shape in self.shapes.values()]
+        self.flat = {slot: torch.zeros(sum(sizes), device=device) for slot in SLOTS}
+        self.views = {
+            slot: {
+                name: part.view(shape)
+                for (name, shape), part in zip(self.shapes.items(), flat.split(sizes))
+            }
+            for slot, flat in self.flat.items()
+        }
+        self.rate = torch.zeros(1, device=device)
+        self.decay = torch.zeros(1, device=device)
+        # On a CPU a part should stay in the cache over all operations on it; on a GPU launches cost more.
+        self.part = sum(sizes) if str(device) != "cpu" else 1 << 18
+
+    def load(self, arrays):
+        for slot, views in self.views.items():
+            for name, view in views.items():
+                array = arrays.get(slot_name(slot, name))
+                if array is None and slot in ("m", "v"):
+                    view.zero_()
+                    continue
+                if array is None or list(array.shape) != list(view.shape):
+                    found = "none" if array is None else list(array.shape)
+                    raise ValueError(
+                        f"state: expected {slot_name(slot, name)} {list(view.shape)}, got {found}"
+                    )
+                view.copy_(torch.from_numpy(array.astype(np.float32)))
+
+    def arrays(self, slots=SLOTS, kind=np.float32):
+        return {
+            slot_name(slot, name): view.cpu().numpy().astype(kind)
+            for slot in slots
+            for name, view in self.views[slot].items()
+        }
+
+    def set_rates(self, rate, decay):
+        """Learning rate with Adam's bias correction in it (corrected_rate), and decay of the average."""
+        self.rate.fill_(rate)
+        self.decay.fill_(decay)
+
+    def update(self, gradients):
+        """One step in place, from gradients by parameter name; returns their norm before clipping."""
+        flat = torch.cat([gradients[name].reshape(-1) for name in self.shapes])
+        norm = flat.square().sum().sqrt()
+        scale = self.clip_norm / norm.clamp(min=self.clip_norm)
+        beta1, beta2, epsilon = (self.adam[key] for key in ("beta1", "beta2", "epsilon"))
+        parts = (flat, *(self.flat[slot] for slot in SLOTS))
+        for g, w, m, v, ema in zip(*(tensor.split(self.part) for tensor in parts)):
+            g.mul_(scale)
+            m.mul_(beta1).add_(g, alpha=1 - beta1)
+            v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+            w.sub_((m * self.rate).div_(v.sqrt().add_(epsilon)))
+            ema.sub_(w).mul_(self.decay).add_(w)
+        return norm
+
+
+def corrected_rate(adam, rate, step):
+    return rate * math.sqrt(1 - adam["beta2"] ** step) / (1 - adam["beta1"] ** step)
+
+
+class Stepper:
+    """Whole training steps: program and optimizer on one device, on CUDA replayed as one captured graph.
+
+    The inputs are static tensors: copy a batch into `inputs`, then call. Data-parallel training would average the
+    gradients between the two lines of `compute`.
+    """
+
+    def __init__(self, folder, run, device, precision, cuda_graph):
+        half = torch.bfloat16 if precision == "bf16" else None
+        self.data_shapes = run["dataShapes"]
+        self.program = Program(os.path.join(folder, "step.onnx"), self.data_shapes, device, half)
+        self.optimizer = Optimizer(run, device)
+        self.inputs = {name: empty_input(shape, device) for name, shape in self.data_shapes.items()}
+        self.captured = None
+        self.capture_wanted = cuda_graph and device.type == "cuda"
+
+    def compute(self):
+        results = self.program({**self.optimizer.views["w"], **self.inputs})
+        gradients = {name[len("gradient:") :]: g for name, g in results.items() if name.startswith("gradient:")}
+        norm = self.optimizer.update(gradients)
+        metrics = {name: value for name, value in results.items() if not name.startswith("gradient:")}
+        return {**metrics, "gradientNorm": norm}
+
+    def capture(self):
+        """Records one step as a CUDA graph. Warm-up changes weights and state, so they are put back."""
+        saved = {slot: flat.clone() for slot, flat in self.optimizer.flat.items()}
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self.compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            metrics = self.compute()
+        for slot, flat in self.optimizer.flat.items():
+            flat.copy_(saved[slot])
+        torch.cuda.synchronize()
+        return graph, metrics
+
+    @torch.no_grad()
+    def __call__(self, rate, decay):
+        """Makes a step on `inputs`; metrics stay on the device, valid until the next call."""
+        self.optimizer.set_rates(rate, decay)
+        if self.capture_wanted:
+            self.capture_wanted = False
+            try:
+                self.captured = self.capture()
+            except RuntimeError as error:
+                print(f"run.py: no CUDA graph, {one_line(error)}", file=sys.stderr, flush=True)
+        if not self.captured:
+            return self.compute()
+        graph, metrics = self.captured
+        graph.replay()
+        return metrics
+
+
+def empty_input(shape, device):
+    """A float32 tensor for a data input, images with channels last."""
+    tensor = torch.zeros(shape, device=device)
+    return tensor.to(memory_format=torch.channels_last) if len(shape) == 4 else tensor
+
+
+def one_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+# ------------------------------------------------------------------------------------------------ serving
+
+
+def numbers_of(tensor):
+    """A metric as JSON: a number or a list, null for what is not finite."""
+    values = tensor.detach().float().cpu().reshape(-1).tolist()
+    values = [value if math.isfinite(value) else None for value in values]
+    return values if tensor.dim() else values[0]
+
+
+def read_frame(stream):
+    """(header, payload): two uint32 lengths, a JSON header, bytes. None at the end of the stream."""
+    lengths = stream.read(8)
+    if len(lengths) < 8:
+        return None
+    header, payload = struct.unpack("<II", lengths)
+    return json.loads(stream.read(header)), stream.read(payload)
+
+
+def write_frame(stream, header):
+    text = json.dumps(header).encode()
+    stream.write(struct.pack("<II", len(text), 0) + text)
+    stream.flush()
+
+
+def serve(stepper, run):
+    """Answers the requests of src/engines/torch.ts on stdin until it ends.
+
+    {do: step, rate, decay} with all data inputs as float32 in the order of dataShapes -> metrics
+    {do: save, path, slots} -> {} once the slots lie in that safetensors file
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other process, which then wants the state.
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # What libraries print must not mix with answers.
+    write_frame(answers, {"ready": torch.__version__})
+    for header, payload in iter(lambda: read_frame(requests), None):
+        if header["do"] == "save":
+            write_safetensors(header["path"], stepper.optimizer.arrays(header["slots"]), {})
+            write_frame(answers, {})
+            continue
+        values, offset = np.frombuffer(bytearray(payload), "<f4"), 0
+        for name, shape in stepper.data_shapes.items():
+            size = math.prod(shape)
+            stepper.inputs[name].copy_(torch.from_numpy(values[offset : offset + size]).view(shape))
+            offset += size
+        metrics = stepper(header["rate"], header["decay"])
+        write_frame(answers, {name: numbers_of(value) for name, value in metrics.items()})
+
+
+# ------------------------------------------------------------------------------------------------ command line
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Trains a run folder with PyTorch.")
+    parser.add_argument("folder")
+    parser.add_argument("--serve", action="store_true", help="make the steps that another process asks for")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
+    parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0 leaves the choice to torch")
+    parser.add_argument("--cuda-graph", action=argparse.BooleanOptionalAction, default=True)
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    with open(os.path.join(arguments.folder, "run.json"), encoding="utf-8") as file:
+        run = json.load(file)
+    device = torch.device(arguments.device)
+    torch.backends.cudnn.benchmark = True
+    stepper = Stepper(arguments.folder, run, device, arguments.precision, arguments.cuda_graph)
+    arrays, _ = read_safetensors(os.path.join(arguments.folder, "state.safetensors"))
+    stepper.optimizer.load(arrays)
+    if arguments.serve:
+        serve(stepper, run)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(130)
+    except Exception as error:
+        if "--trace" in sys.argv:
+            raise
+        sys.exit(f"run.py: {one_line(error)}")
