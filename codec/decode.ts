@@ -1,15 +1,16 @@
 /**
  * Decodes a .tlc file: entropy decoding tile by tile (exact, checked against the file's checksums), then synthesis on any
  * engine. The synthesis of a tile sees up to `defaultHalo` latents of its neighbours, so that no seam arises; latents
- * are kept only as long as a neighbour may need them (three rows of tiles).
+ * are kept only as long as a neighbour may need them (three rows of tiles, five where tiles have 64 pixels).
  */
-import { IntegrityError, ModelMismatchError, UnsupportedError } from '../src/errors.js';
+import { FormatError, IntegrityError, ModelMismatchError, UnsupportedError } from '../src/errors.js';
 import { type Channels, createImage, type Image, mergeAlpha, withMetadata } from '../src/io/image.js';
 import { decodePng } from '../src/io/png.js';
 import { checkedThreads, checkTileSize, type Stopwatch, stopwatch } from './checks.js';
 import { coderOf } from './coder.js';
 import {
   type Container,
+  defaultHalo,
   defaultMaxPixels,
   type Header,
   haloOf,
@@ -158,12 +159,20 @@ class TileDecoder {
     fromPlanes(planes, pixels, tile.core, image);
   }
 
-  /** Forgets rows of tiles that no later tile borders on. */
+  /** Forgets rows of tiles that no later tile's halo reaches. */
   forgetBefore(row: number): void {
     for (const index of this.decoded.keys()) {
       if (index < row * this.container.grid.columns) this.decoded.delete(index);
     }
   }
+}
+
+/** Samples of the ALPH chunk's PNG, whose kind and size readContainer has checked; tRNS is all that is left to refuse. */
+function alphaPlane(png: Uint8Array): Uint8Array {
+  const { channels, data } = decodePng(png).image;
+  if (channels !== 1)
+    throw new FormatError(`alpha: expected a gray PNG without tRNS, got ${channels} channels`);
+  return data;
 }
 
 /** Decodes a file and reports how. */
@@ -186,22 +195,26 @@ export async function decodeWithReport(
   );
   watch.lap('load');
   const { width, height, channels } = header;
-  // Latents before pixels: a damaged first tile is found before the picture is allocated.
-  const decodeRow = (row: number): void => {
-    for (let column = 0; column < grid.columns; column++) decoder.decodeLatents(row * grid.columns + column);
+  /** Rows of tiles that a halo reaches into: two where tiles are smaller than it. */
+  const reach = Math.ceil((defaultHalo * latentStride) / grid.tileHeight);
+  let known = 0;
+  const decodeRowsBefore = (end: number): void => {
+    for (const last = Math.min(end, grid.rows) * grid.columns; known < last; known++)
+      decoder.decodeLatents(known);
     watch.lap('entropy');
   };
-  decodeRow(0);
+  // Latents before pixels: a damaged first tile is found before the picture is allocated.
+  decodeRowsBefore(1);
   const image = createImage(width, height, channels as Channels, new Uint8Array(width * height * channels));
   for (let row = 0; row < grid.rows; row++) {
-    if (row + 1 < grid.rows) decodeRow(row + 1);
+    decodeRowsBefore(row + 1 + reach);
     for (let column = 0; column < grid.columns; column++) {
       await decoder.synthesise(row * grid.columns + column, image);
     }
-    decoder.forgetBefore(row);
+    decoder.forgetBefore(row + 1 - reach);
     watch.lap('synthesis');
   }
-  const alpha = container.alpha && decodePng(container.alpha).image.data;
+  const alpha = container.alpha && alphaPlane(container.alpha);
   const { icc, exif, xmp } = container;
   const merged = withMetadata(mergeAlpha(image, alpha), { icc, exif, xmp });
   watch.lap('container');
