@@ -1,0 +1,133 @@
+/**
+ * What the golden files hold: one entry per .tlc file of this folder, with the picture and the options it was encoded
+ * from. Names say kind, size, quality and quantizer. Files are never edited by hand; see golden.test.ts.
+ *
+ * Together they cover: sizes below, at and above the multiples of 64; gray, RGB and alpha; the ends and the middle of
+ * the quality scale and one value between two rate points; every quantizer; tiles of 64 and 128 pixels with smaller ones
+ * at the right and bottom; metadata; pictures with no information and with as much as possible (escape codes).
+ */
+import { readFileSync } from 'node:fs';
+import type { EncodeOptions } from '../../codec/encode.js';
+import type { Header } from '../../codec/format/index.js';
+import { loadModel } from '../../codec/model/load.js';
+import type { ParsedModel } from '../../codec/model/model-file.js';
+import type { Channels, Image, ImageMetadata } from '../../src/io/image.js';
+import { type PictureKind, picture } from './pictures.js';
+
+export const goldenFolder = new URL('.', import.meta.url);
+
+/** The small trained model that golden files and tests use. */
+export function tinyModel(): Promise<ParsedModel> {
+  return loadModel(tinyModelBytes());
+}
+
+export function tinyModelBytes(): Uint8Array {
+  return new Uint8Array(readFileSync(new URL('tiny.safetensors', goldenFolder)));
+}
+
+export interface GoldenCase {
+  readonly name: string;
+  readonly image: () => Image;
+  readonly options: EncodeOptions;
+}
+
+const text = new TextEncoder();
+const metadata: ImageMetadata = {
+  icc: Uint8Array.from({ length: 200 }, (_, k) => (k * 37) & 255),
+  exif: Uint8Array.of(0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0),
+  xmp: text.encode('<x:xmpmeta xmlns:x="adobe:ns:meta/"><!-- golden --></x:xmpmeta>'),
+};
+
+interface Variant {
+  readonly channels?: Channels;
+  readonly tileSide?: number;
+  readonly metadata?: ImageMetadata;
+}
+
+const channelNames = ['', 'gray', 'grayalpha', 'rgb', 'rgba'];
+
+function golden(
+  kind: PictureKind,
+  width: number,
+  height: number,
+  quality: number,
+  quantizer: string,
+  variant: Variant = {},
+): GoldenCase {
+  const { channels = 3, tileSide = 0 } = variant;
+  const parts = [kind, `${width}x${height}`, `q${quality}`, quantizer];
+  if (channels !== 3) parts.push(channelNames[channels]);
+  if (tileSide) parts.push(`tiles${tileSide}`);
+  if (variant.metadata) parts.push('metadata');
+  return {
+    name: `${parts.join('-')}.tlc`,
+    image: () => picture(kind, width, height, channels, 7, variant.metadata),
+    options: { quality, quantizer, tileSide, engine: 'wasm', threads: 1 },
+  };
+}
+
+export const goldenCases: readonly GoldenCase[] = [
+  golden('mixed', 1, 1, 50, 'rdoq'),
+  golden('gradient', 1, 200, 50, 'rdoq'),
+  golden('gradient', 200, 1, 33.3, 'round'),
+  golden('mixed', 64, 64, 50, 'round'),
+  golden('mixed', 65, 63, 50, 'rdoq'),
+  golden('texture', 63, 129, 33.3, 'deadzone'),
+  golden('mixed', 130, 97, 0, 'rdoq'),
+  golden('mixed', 130, 97, 33.3, 'rdoq'),
+  golden('mixed', 130, 97, 50, 'rdoq'),
+  golden('mixed', 130, 97, 100, 'rdoq'),
+  golden('texture', 96, 96, 50, 'round'),
+  golden('texture', 96, 96, 50, 'deadzone'),
+  golden('texture', 96, 96, 50, 'rdoq'),
+  golden('text', 150, 80, 50, 'rdoq'),
+  golden('text', 150, 80, 100, 'round'),
+  golden('constant', 64, 64, 50, 'rdoq'),
+  golden('constant', 70, 70, 0, 'round'),
+  golden('noise', 64, 64, 0, 'round'),
+  golden('noise', 64, 64, 100, 'round'),
+  golden('noise', 256, 192, 100, 'rdoq'),
+  golden('blocks', 128, 128, 100, 'round'),
+  golden('blocks', 65, 64, 0, 'rdoq'),
+  golden('checkerboard', 64, 64, 0, 'deadzone'),
+  golden('checkerboard', 65, 65, 100, 'round'),
+  golden('mixed', 100, 60, 50, 'rdoq', { channels: 1 }),
+  golden('mixed', 60, 100, 33.3, 'rdoq', { channels: 2 }),
+  golden('mixed', 90, 70, 50, 'rdoq', { channels: 4 }),
+  golden('constant', 1, 1, 100, 'round', { channels: 4 }),
+  golden('mixed', 64, 64, 50, 'rdoq', { metadata }),
+  golden('mixed', 80, 40, 50, 'deadzone', { channels: 4, metadata }),
+  golden('mixed', 200, 150, 50, 'rdoq', { tileSide: 64 }),
+  golden('mixed', 300, 170, 33.3, 'rdoq', { tileSide: 128 }),
+  golden('texture', 129, 257, 50, 'round', { channels: 1, tileSide: 128 }),
+  golden('mixed', 193, 65, 100, 'deadzone', { channels: 4, tileSide: 64 }),
+  golden('mixed', 200, 150, 50, 'rdoq', { tileSide: 256 }),
+  golden('mixed', 70, 330, 50, 'round', { tileSide: 64 }),
+];
+
+/** What checksums.json says of one file. */
+export interface GoldenChecksums {
+  /** The header's latents checksum, 8 hex digits. */
+  readonly latents: string;
+  /** SHA-256 of the samples that the wasm engine decodes, alpha included. */
+  readonly pixels: string;
+}
+
+export interface GoldenRecord {
+  /** Id of the model in tiny.safetensors. */
+  readonly model: string;
+  readonly files: Readonly<Record<string, GoldenChecksums>>;
+}
+
+export const hexChecksum = (header: Header): string => header.latentsChecksum.toString(16).padStart(8, '0');
+
+export function readGolden(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(new URL(name, goldenFolder)));
+}
+
+export function readRecord(): GoldenRecord {
+  return JSON.parse(readFileSync(new URL('checksums.json', goldenFolder), 'utf8')) as GoldenRecord;
+}
+
+/** Registered quantizers that some golden file uses. */
+export const coveredQuantizers = new Set(goldenCases.map(({ options }) => options.quantizer));
