@@ -36,7 +36,7 @@ export async function loadModel(source: string | Uint8Array = defaultModelName):
     const names = await bundledModels();
     if (!names.includes(source)) {
       throw new UsageError(
-        `model: expected ${names.join(', ')} or a path to a ${suffix} file, got ${source}`,
+        `model: expected ${[...names, `a path to a ${suffix} file`].join(' or ')}, got ${source}`,
       );
     }
   }

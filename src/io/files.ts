@@ -31,11 +31,11 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** Turns an error of the file system into a one-line UsageError; ours pass through. */
-function fileError(action: string, path: string, error: unknown): Error {
+function fileError(action: 'read' | 'written', path: string, error: unknown): Error {
   if (error instanceof CodecError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
-  return new UsageError(`Cannot ${action} '${path}': ${reason}`, { cause: error });
+  return new UsageError(`${path}: cannot be ${action}: ${reason}`, { cause: error });
 }
 
 /** Follows links, so that a write replaces the file and not the link to it. */
@@ -65,11 +65,9 @@ async function place(temporary: string, path: string, overwrite: boolean): Promi
     await link(temporary, path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST')
-      throw new UsageError(`Expected no file at '${path}' but one exists (overwrite is off)`);
+    if (code === 'EEXIST') throw new UsageError(`${path}: exists already, and overwriting is off`);
     // A file system without hard links: the check is then not atomic, but the content still is.
-    if (existsSync(path))
-      throw new UsageError(`Expected no file at '${path}' but one exists (overwrite is off)`);
+    if (existsSync(path)) throw new UsageError(`${path}: exists already, and overwriting is off`);
     return rename(temporary, path);
   }
   await rm(temporary);
@@ -97,16 +95,16 @@ export async function writeFileAtomic(
     `.${basename(real).slice(0, 64)}.${randomBytes(6).toString('hex')}.tmp`,
   );
   try {
-    if (existing?.isDirectory()) throw new UsageError(`Cannot write '${path}': it is a folder`);
+    if (existing?.isDirectory()) throw new UsageError(`${path}: cannot be written: it is a folder`);
     if (existing && !existing.isFile()) return await writeFile(real, bytes);
     if (existing && !overwrite) {
-      throw new UsageError(`Expected no file at '${path}' but one exists (overwrite is off)`);
+      throw new UsageError(`${path}: exists already, and overwriting is off`);
     }
     await writeTemporary(temporary, bytes, existing?.mode);
     await place(temporary, real, overwrite);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw fileError('write', path, error);
+    throw fileError('written', path, error);
   }
 }
 
@@ -146,7 +144,7 @@ export async function writeFileOrStdout(
   if (path !== '-') return writeFileAtomic(path, bytes, options);
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(bytes, (error) =>
-      error ? reject(fileError('write', 'standard output', error)) : resolve(),
+      error ? reject(fileError('written', 'standard output', error)) : resolve(),
     );
   });
 }

@@ -1,0 +1,144 @@
+/** `codec encode`: a picture of any common format to a .tlc file. */
+import { extname } from 'node:path';
+import { type Command, Option } from 'commander';
+import { psnr } from '../../../eval/metrics/psnr.js';
+import { UsageError } from '../../../src/errors.js';
+import { readImage } from '../../../src/io/index.js';
+import { decode } from '../../decode.js';
+import { defaultEncodeOptions, effortQuantizers, encodeWithReport, tileThreshold } from '../../encode.js';
+import { fileExtension } from '../../format/index.js';
+import { quantizerNames } from '../../quantizers/quantizer.js';
+import { about, type Context, FileError, inputName, outputName } from '../context.js';
+import {
+  type CoderOptions,
+  coderOptions,
+  modelNamed,
+  numberFrom,
+  refuseJsonBeside,
+  refuseSameFile,
+  sayNotices,
+  tileSide,
+  wholeFrom,
+  withExtension,
+} from '../options.js';
+import { bytes, count, decibels, finite, seconds, stages } from '../text.js';
+
+interface Options extends CoderOptions {
+  readonly quality: number;
+  readonly effort: number;
+  readonly quantizer?: string;
+  readonly tile?: number;
+  readonly icc: 'convert' | 'keep';
+  readonly psnr?: boolean;
+}
+
+/** `encode a.png b.png` is likelier a misread shell pattern than the wish to lose b.png. */
+function refusePictureName(output: string): void {
+  if (/^\.(png|jpe?g|webp|avif|tiff?|gif)$/i.test(extname(output))) {
+    throw new FileError(
+      output,
+      new UsageError(`expected a name like ${withExtension(output, fileExtension)} for the encoded file`),
+    );
+  }
+}
+
+async function run(context: Context, input: string, output: string, options: Options): Promise<void> {
+  const started = performance.now();
+  const name = inputName(input);
+  refuseSameFile(input, output);
+  refusePictureName(output);
+  context.refuseTerminal(output);
+  const { maxPixels, icc, engine, threads, quality, effort, quantizer, tile, metadata } = options;
+  const { image, notices } = await readImage(await context.read(input), { maxPixels, icc, name }).catch(
+    (error: unknown) => {
+      throw new FileError(name, error);
+    },
+  );
+  sayNotices(context, name, notices);
+  const model = await modelNamed(options.model ?? defaultEncodeOptions.model);
+  const coding = { engine, threads, maxPixels, model };
+  const report = await about(name, () =>
+    encodeWithReport(image, { ...coding, quality, effort, quantizer, tileSide: tile, metadata }),
+  );
+  await context.write(output, report.bytes, options);
+  const elapsed = (performance.now() - started) / 1000;
+  const decibel = options.psnr
+    ? psnr(image, await about(outputName(output), () => decode(report.bytes, coding)))
+    : undefined;
+  const { width, height } = image;
+  const size = report.bytes.length;
+  const bitsPerPixel = (8 * size) / (width * height);
+  const parts = [bytes(size), `${bitsPerPixel.toFixed(3)} bpp`];
+  if (decibel !== undefined) parts.push(decibels(decibel));
+  context.say(`${outputName(output)}: ${[...parts, seconds(elapsed)].join(', ')}`);
+  if (options.verbose) {
+    context.say(
+      `  picture  ${width} x ${height}, ${image.channels} channels, ${count(report.tiles)} tile(s)`,
+    );
+    context.say(`  coding   quality ${report.quality}, ${report.quantizer}, model ${model.id}`);
+    context.say(`  engine   ${report.engine}`);
+    context.say(`  time     ${stages(report.seconds)}`);
+  }
+  if (options.json) {
+    context.printJson({
+      file: output,
+      bytes: size,
+      width,
+      height,
+      bitsPerPixel,
+      ...(decibel === undefined ? {} : { psnr: finite(decibel) }),
+      quality: report.quality,
+      quantizer: report.quantizer,
+      model: model.id,
+      engine: report.engine,
+      tiles: report.tiles,
+      seconds: elapsed,
+      stages: report.seconds,
+    });
+  }
+}
+
+/** Adds the command. */
+export function addEncode(program: Command, context: Context): void {
+  const command = program
+    .command('encode')
+    .summary('encode a picture into a .tlc file')
+    .description(
+      'Encode a picture (PNG, JPEG, WebP, AVIF, TIFF, GIF) into a .tlc file. Prints size, bits per pixel and time.',
+    )
+    .argument('<input>', 'the picture; - for standard input')
+    .argument('[output]', `the .tlc file; - for standard output (default: the input's name with .tlc)`)
+    .addOption(
+      new Option('-q, --quality <0-100>', 'higher is better and larger; fractions are allowed')
+        .argParser(numberFrom(0, 100))
+        .default(defaultEncodeOptions.quality),
+    )
+    .addOption(
+      new Option('-e, --effort <n>', `1 (fast) to ${effortQuantizers.length} (small)`)
+        .argParser(wholeFrom(1, effortQuantizers.length))
+        .default(defaultEncodeOptions.effort),
+    )
+    .addOption(
+      new Option('--quantizer <name>', 'how latents become integers (default: by effort)').choices(
+        quantizerNames,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--tile <side>',
+        `side of independent tiles, a multiple of 64; 0 for one tile (default: 1024 for pictures over ${tileThreshold} pixels)`,
+      ).argParser(tileSide),
+    )
+    .addOption(
+      new Option('--icc <how>', 'colours of an embedded profile: convert to sRGB, or keep the profile')
+        .choices(['convert', 'keep'])
+        .default('convert'),
+    )
+    .option('--psnr', 'also decode, and print the PSNR');
+  coderOptions(command, `bundled model or model file (default: "${defaultEncodeOptions.model}")`);
+  command.action(async (input: string, wished: string | undefined, options: Options) => {
+    const output = wished ?? withExtension(input, fileExtension);
+    refuseJsonBeside(command, output, options.json);
+    await run(context, input, output, options);
+  });
+}

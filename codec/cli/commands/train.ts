@@ -1,0 +1,230 @@
+/** `codec train`: trains a network on a folder of photographs, with checkpoints that a later call continues from. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { loadOnnxRuntime } from '../../../src/engines/onnxruntime.js';
+import { UsageError } from '../../../src/errors.js';
+import {
+  type Checkpoint,
+  checkpointFile,
+  loadCheckpoint,
+  type RunOptions,
+} from '../../../src/training/checkpoint.js';
+import { Photographs } from '../../../src/training/photographs.js';
+import { defaultRunOptions, train } from '../../../src/training/train.js';
+import { defaultValidation } from '../../../src/training/validation.js';
+import { type NetworkName, networkConfigs, pictureMultiple } from '../../networks/config.js';
+import { about, type Context, FileError } from '../context.js';
+import { exists, jsonOption, numberFrom, verboseOption, wholeFrom } from '../options.js';
+import { count } from '../text.js';
+import { TrainingLog } from '../training-log.js';
+
+/** Flags that a checkpoint fixes; `steps` may be changed on resuming. */
+interface RunFlags {
+  readonly steps?: number;
+  readonly batch?: number;
+  readonly crop?: number;
+  readonly learningRate?: number;
+  readonly seed?: number;
+}
+
+interface Options extends RunFlags {
+  readonly images: string;
+  readonly validation?: string;
+  readonly model?: NetworkName;
+  readonly out: string;
+  readonly resume?: boolean;
+  readonly checkpointEvery: number;
+  readonly validateEvery: number;
+  readonly logEvery: number;
+  readonly threads: number;
+  readonly memory: number;
+  readonly json?: boolean;
+}
+
+const flagNames = {
+  batch: '--batch',
+  crop: '--crop',
+  learningRate: '--learning-rate',
+  seed: '--seed',
+} as const;
+
+/** Options of the run: the checkpoint's, where there is one; usage error for flags that say otherwise. */
+function runOptions(command: Command, options: Options, resume: Checkpoint | undefined): RunOptions {
+  const { steps = resume?.options.steps ?? defaultRunOptions.steps } = options;
+  if (resume) {
+    for (const [key, flag] of Object.entries(flagNames)) {
+      const [wished, kept] = [options[key as keyof RunFlags], resume.options[key as keyof RunFlags]];
+      if (wished !== undefined && wished !== kept) {
+        command.error(`error: option '${flag} ${wished}' differs from the run's, which is ${kept}`);
+      }
+    }
+    const { name } = resume.config;
+    if (options.model !== undefined && options.model !== name) {
+      command.error(`error: option '--model ${options.model}' differs from the run's, which is ${name}`);
+    }
+    return { ...resume.options, steps };
+  }
+  const wished = Object.keys(flagNames).flatMap((key) => {
+    const value = options[key as keyof RunFlags];
+    return value === undefined ? [] : [[key, value]];
+  });
+  return { ...defaultRunOptions, ...Object.fromEntries(wished), steps };
+}
+
+async function checkpointOf(options: Options): Promise<Checkpoint | undefined> {
+  const path = checkpointFile(options.out);
+  const found = await exists(path);
+  if (options.resume) return about(path, () => loadCheckpoint(path));
+  if (found) {
+    throw new FileError(
+      options.out,
+      new UsageError('holds a run already; continue it with --resume or name another folder'),
+    );
+  }
+  return undefined;
+}
+
+function resumeHint({ images, validation, out }: Options): string {
+  const parts = ['codec train --resume', `--images ${images}`, `--out ${out}`];
+  if (validation !== undefined) parts.push(`--validation ${validation}`);
+  return parts.join(' ');
+}
+
+async function run(context: Context, command: Command, options: Options): Promise<void> {
+  const runtime = await loadOnnxRuntime();
+  const resume = await checkpointOf(options);
+  const settings = runOptions(command, options, resume);
+  const config = resume?.config ?? networkConfigs[options.model ?? 'base'];
+  if (resume && resume.step >= settings.steps) {
+    throw new FileError(
+      options.out,
+      new UsageError(`has its ${count(resume.step)} steps done; --steps beyond them continues it`),
+    );
+  }
+  await about(options.out, () => mkdir(options.out, { recursive: true })).catch((error: FileError) => {
+    throw new FileError(options.out, new UsageError(`cannot be made: ${error.message}`));
+  });
+  const log = new TrainingLog(context, {
+    file: join(options.out, 'log.jsonl'),
+    steps: settings.steps,
+    done: resume?.step ?? 0,
+    every: options.logEvery,
+    json: options.json ?? false,
+  });
+  const open = (folder: string, leastSide: number): Promise<Photographs> =>
+    about(folder, () =>
+      Photographs.open(folder, {
+        leastSide,
+        memory: options.memory * 2 ** 20,
+        onSkip: (file, reason) => log.skip(file, reason),
+      }),
+    );
+  const images = await open(options.images, settings.crop);
+  const validation =
+    options.validation === undefined ? undefined : await open(options.validation, defaultValidation.crop);
+  const done = resume?.step ?? 0;
+  log.write('start', { model: config.name, from: done, images: images.count, options: settings });
+  context.say(
+    `${resume ? `resuming at step ${count(done)}` : 'training'}: ${config.name}, ${count(images.count)} pictures, ${count(settings.steps)} steps of ${settings.batch} crops of ${settings.crop} pixels`,
+  );
+  const stop = new AbortController();
+  const release = context.streams.onInterrupt?.(() => {
+    log.say('stopping after this step; once more to stop at once');
+    stop.abort();
+  });
+  const path = checkpointFile(options.out);
+  let saved: number | undefined;
+  try {
+    const step = await about(options.out, () =>
+      train({
+        runtime,
+        config,
+        options: settings,
+        images,
+        validation,
+        resume,
+        checkpointPath: path,
+        checkpointEvery: options.checkpointEvery,
+        validateEvery: options.validateEvery,
+        threads: options.threads,
+        onStep: (number, metrics, elapsed) => log.step(number, metrics, elapsed),
+        onValidation: (number, result) => log.validation(number, result),
+        onCheckpoint: (number) => {
+          saved = number;
+          log.checkpoint(number, path);
+        },
+        signal: stop.signal,
+      }),
+    );
+    const finished = step === settings.steps;
+    log.end(step, finished ? 'finished' : 'stopped');
+    if (finished) {
+      context.say(
+        `${path}: done, ${count(step)} steps; codec export ${options.out} NAME.safetensors makes a model`,
+      );
+    } else if (saved === undefined && !resume) {
+      context.say(`${options.out}: stopped before the first step, nothing to save`);
+    } else {
+      context.say(`${path}: stopped after step ${count(step)}; continue with: ${resumeHint(options)}`);
+    }
+  } finally {
+    release?.();
+  }
+}
+
+function cropSide(text: string): number {
+  const value = wholeFrom(pictureMultiple, 4096)(text);
+  if (value % pictureMultiple === 0) return value;
+  throw new InvalidArgumentError(`Expected a multiple of ${pictureMultiple}.`);
+}
+
+/** Adds the command. */
+export function addTrain(program: Command, context: Context): void {
+  const { steps, batch, crop, learningRate, seed } = defaultRunOptions;
+  const command = program
+    .command('train')
+    .summary('train a network on a folder of photographs')
+    .description(
+      'Train a network on a folder of photographs. Ctrl-C finishes the step and saves; --resume continues. ' +
+        'Progress is a bar on a terminal and JSON lines on standard output otherwise; RUN/log.jsonl keeps the lines.',
+    )
+    .requiredOption('--images <folder>', 'photographs to train on')
+    .option('--validation <folder>', 'photographs to validate on (default: no validation)')
+    .addOption(
+      new Option('-m, --model <name>', 'the network (default: "base")').choices(Object.keys(networkConfigs)),
+    )
+    .requiredOption('--out <run>', 'folder of the run: checkpoint.safetensors, log.jsonl')
+    .option('--steps <n>', `steps in all (default: ${steps})`, wholeFrom(1))
+    .option('--batch <n>', `crops per step (default: ${batch})`, wholeFrom(1, 4096))
+    .option(
+      '--crop <pixels>',
+      `side of the crops, a multiple of ${pictureMultiple} (default: ${crop})`,
+      cropSide,
+    )
+    .option('--learning-rate <x>', `highest learning rate (default: ${learningRate})`, numberFrom(1e-9, 10))
+    .option('--seed <n>', `decides every random choice (default: ${seed})`, wholeFrom(0, 2 ** 32 - 1))
+    .option('--resume', "continue from the run's checkpoint, with its options")
+    .addOption(
+      new Option('--checkpoint-every <n>', 'steps between checkpoints').argParser(wholeFrom(1)).default(500),
+    )
+    .addOption(
+      new Option('--validate-every <n>', 'steps between validations').argParser(wholeFrom(1)).default(2000),
+    )
+    .addOption(
+      new Option('--log-every <n>', 'steps that a log line is the mean of')
+        .argParser(wholeFrom(1))
+        .default(50),
+    )
+    .addOption(
+      new Option('-j, --threads <n>', 'threads; 0 leaves the choice to the engine')
+        .argParser(wholeFrom(0, 256))
+        .default(0),
+    )
+    .addOption(
+      new Option('--memory <MB>', 'decoded pictures kept in memory').argParser(wholeFrom(1)).default(1536),
+    )
+    .addOption(jsonOption())
+    .addOption(verboseOption());
+  command.action((options: Options) => run(context, command, options));
+}
