@@ -3,18 +3,45 @@
  * one fixed batch; run.json, everything else that decides the course of the run; state.safetensors, a checkpoint.
  * Constants of the schedule and of the rate points are derived from the functions that training here uses.
  */
-import { join } from 'node:path';
-import { lambdaOf } from '../../codec/networks/config.js';
-import type { ParameterSpec } from '../../codec/networks/parameters.js';
-import { UsageError } from '../errors.js';
-import { sizeOf } from '../graph/index.js';
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { lambdaOf, type NetworkConfig, pictureMultiple } from '../../codec/networks/config.js';
+import { type ParameterSpec, Parameters } from '../../codec/networks/parameters.js';
+import { torchProgram } from '../engines/torch.js';
+import { FormatError, UsageError } from '../errors.js';
+import { Graph, sizeOf } from '../graph/index.js';
 import { lowerToOnnx } from '../graph/onnx/lower.js';
 import { writeFileAtomic } from '../io/files.js';
-import { rateWeight } from './batches.js';
-import { type Checkpoint, checkpointFile, saveCheckpoint } from './checkpoint.js';
+import { defaultLeastScale, rateWeight } from './batches.js';
+import { type Checkpoint, checkpointFile, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import { buildObjective } from './objective.js';
 import { adam, slotName, slots } from './optimizer.js';
-import { learningRateAt, type Schedule } from './schedule.js';
+import { PictureFile, packCentres, packParts } from './packed-pictures.js';
+import type { Photographs } from './photographs.js';
+import { learningRateAt, type Schedule, scheduleOf } from './schedule.js';
 import { buildGradientGraph, type GradientGraph, type TrainingState } from './trainer.js';
+import { defaultValidation } from './validation.js';
+
+export interface ExportOptions {
+  /** Bytes of packed pictures; what a run folder may weigh depends on where it travels. */
+  readonly bytes: number;
+  /** Longest side of the parts of photographs, in pixels. */
+  readonly side: number;
+  /** Take weights and average along as float16 and no moments: a quarter of the bytes. */
+  readonly half: boolean;
+  readonly validation: {
+    readonly qualities: readonly number[];
+    readonly crop: number;
+    readonly pictures: number;
+  };
+}
+
+export const defaultExport: ExportOptions = {
+  bytes: 45e6,
+  side: 384,
+  half: false,
+  validation: defaultValidation,
+};
 
 /** Constants of lambda(q) = atZero * range^(q/100) and of a sample's weight (lambda / lambda(50))^exponent. */
 function ratePointConstants(ratePoints: number): Record<string, number> {
@@ -29,7 +56,8 @@ function ratePointConstants(ratePoints: number): Record<string, number> {
 
 /** Schedule with the part of the learning rate that is left at its end. */
 function scheduleConstants(schedule: Schedule): Record<string, number> {
-  return { ...schedule, finalPart: learningRateAt(schedule, schedule.steps) / schedule.learningRate };
+  const final = learningRateAt({ ...schedule, warmup: 1 }, schedule.steps);
+  return { ...schedule, finalPart: final / schedule.learningRate };
 }
 
 /** What one step needs: its graph, the order and shapes of data and parameters, the optimizer's constants. */
@@ -38,6 +66,7 @@ export async function writeStepFolder(
   checkpoint: Checkpoint,
   { batch, height, width }: { batch: number; height: number; width: number },
   more: Readonly<Record<string, unknown>> = {},
+  half = false,
 ): Promise<GradientGraph> {
   const { config, options, step } = checkpoint;
   const built = buildGradientGraph(config, { batch, height, width });
@@ -46,7 +75,7 @@ export async function writeStepFolder(
   const gradients = [...gradientOf].map(([name, tensor]) => [`gradient:${name}`, tensor] as const);
   const { bytes } = lowerToOnnx({ ...metrics, ...Object.fromEntries(gradients) }, { target: 'torch' });
   await writeFileAtomic(join(folder, 'step.onnx'), bytes);
-  await saveCheckpoint(join(folder, 'state.safetensors'), checkpoint, specs);
+  await saveCheckpoint(join(folder, 'state.safetensors'), checkpoint, specs, half);
   const run = {
     kind: 'trellis-codec run 1',
     config,
@@ -61,6 +90,14 @@ export async function writeStepFolder(
   return built;
 }
 
+function specsOf(config: NetworkConfig): ReadonlyMap<string, ParameterSpec> {
+  const graph = new Graph();
+  const p = new Parameters(graph);
+  const size = { batch: 1, height: pictureMultiple, width: pictureMultiple };
+  buildObjective(graph, p, config, { ...size, quantized: true });
+  return p.specs;
+}
+
 function checkState(state: TrainingState, specs: ReadonlyMap<string, ParameterSpec>): void {
   for (const [name, { shape }] of specs) {
     for (const slot of slots) {
@@ -72,4 +109,109 @@ function checkState(state: TrainingState, specs: ReadonlyMap<string, ParameterSp
       }
     }
   }
+}
+
+/** Writes validation.onnx, the objective on rounded latents; returns its entry of run.json. */
+async function writeValidation(
+  folder: string,
+  { config }: Checkpoint,
+  file: PictureFile,
+  photographs: Photographs,
+  { qualities, crop, pictures }: ExportOptions['validation'],
+): Promise<Record<string, unknown>> {
+  const graph = new Graph();
+  const p = new Parameters(graph);
+  const objective = buildObjective(graph, p, config, {
+    batch: qualities.length,
+    height: crop,
+    width: crop,
+    quantized: true,
+  });
+  const { loss, distortion, rate } = objective;
+  const { bytes, inputs } = lowerToOnnx({ loss, distortion, rate }, { target: 'torch' });
+  await writeFileAtomic(join(folder, 'validation.onnx'), bytes);
+  const dataShapes = Object.fromEntries([...inputs].filter(([name]) => !p.specs.has(name)));
+  return { qualities, dataShapes, pictures: await packCentres(file, photographs, crop, pictures) };
+}
+
+/**
+ * Writes a run folder that `python3 run.py FOLDER` trains without Node: batch, crop, schedule and seed are those of the
+ * checkpoint's options, the run goes on from its step. run.py itself is copied into the folder.
+ *
+ * @throws UsageError for a folder that cannot be written or pictures that are too small.
+ * @example
+ * const checkpoint = await firstCheckpoint({ runtime, config, options, images });
+ * await exportRun('run', checkpoint, { images, validation });
+ * // python3 run/run.py run --minutes 9 --precision bf16 --device cuda --out out
+ * const trained = await importRun('out');
+ */
+export async function exportRun(
+  folder: string,
+  checkpoint: Checkpoint,
+  data: { readonly images: Photographs; readonly validation?: Photographs },
+  options: Partial<ExportOptions> = {},
+): Promise<void> {
+  const { bytes, side, half, validation } = { ...defaultExport, ...options };
+  const { batch, crop, seed } = checkpoint.options;
+  await mkdir(folder, { recursive: true });
+  const file = new PictureFile();
+  const validated =
+    data.validation && (await writeValidation(folder, checkpoint, file, data.validation, validation));
+  const pictures = await packParts(file, data.images, {
+    seed,
+    bytes,
+    side: Math.max(side, crop),
+    leastSide: crop,
+    leastScale: defaultLeastScale,
+  });
+  await writeFileAtomic(join(folder, 'pictures.bin'), Buffer.concat(file.parts));
+  await writeStepFolder(
+    folder,
+    checkpoint,
+    { batch, height: crop, width: crop },
+    {
+      schedule: scheduleConstants(scheduleOf(checkpoint.options)),
+      rate: ratePointConstants(checkpoint.config.ratePoints),
+      pictures,
+      ...(validated ? { validation: validated } : {}),
+    },
+    half,
+  );
+  await copyFile(torchProgram(), join(folder, 'run.py'));
+}
+
+/** `checkpoint-2.safetensors`: a part of a half-precision checkpoint. */
+const partName = /^checkpoint-\d+\.safetensors$/;
+
+/**
+ * The checkpoint that run.py left in its output folder, whole or in half-precision parts; the newer where both are.
+ *
+ * @throws UsageError where there is none, FormatError where parts are missing or differ in their step.
+ */
+export async function importRun(folder: string): Promise<Checkpoint> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`import: expected a readable folder, got ${folder} (${error.code})`);
+  });
+  const found: Checkpoint[] = [];
+  if (names.includes(basename(checkpointFile(folder))))
+    found.push(await loadCheckpoint(checkpointFile(folder)));
+  const parts = names.filter((name) => partName.test(name)).sort();
+  if (parts.length > 0) {
+    const loaded = await Promise.all(parts.map((name) => loadCheckpoint(join(folder, name))));
+    found.push(joinParts(folder, loaded));
+  }
+  if (found.length === 0) throw new UsageError(`import: expected a checkpoint in ${folder}, found none`);
+  const newest = found.reduce((best, other) => (other.step > best.step ? other : best));
+  checkState(newest.state, specsOf(newest.config));
+  return newest;
+}
+
+function joinParts(folder: string, parts: readonly Checkpoint[]): Checkpoint {
+  const steps = new Set(parts.map(({ step }) => step));
+  if (steps.size > 1) {
+    throw new FormatError(
+      `import: expected parts of one step in ${folder}, got those of steps ${[...steps].join(', ')}`,
+    );
+  }
+  return { ...parts[0], state: new Map(parts.flatMap(({ state }) => [...state])) };
 }

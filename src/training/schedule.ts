@@ -10,6 +10,14 @@ export interface Schedule {
 }
 
 const finalPart = 0.02;
+/** Steps of linear warm-up, and the part of the schedule over which the rate falls, where nothing else is said. */
+const shape = { warmup: 100, decayPart: 0.2 } as const;
+
+/** The schedule that a run of these options follows. */
+export function scheduleOf(options: Pick<Schedule, 'steps' | 'learningRate' | 'emaDecay'>): Schedule {
+  const { steps, learningRate, emaDecay } = options;
+  return { steps, learningRate, emaDecay, ...shape };
+}
 
 export function learningRateAt(schedule: Schedule, step: number): number {
   const warm = Math.min(1, step / schedule.warmup);

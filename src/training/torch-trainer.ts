@@ -12,7 +12,6 @@ import { sizeOf } from '../graph/index.js';
 import { parseSafetensors, toFloat32 } from '../io/safetensors.js';
 import { correctedRate, type Slot, slotName, slots } from './optimizer.js';
 import { writeStepFolder } from './run-folder.js';
-import { defaultRunOptions } from './train.js';
 import type {
   Batch,
   StepEngine,
@@ -53,12 +52,16 @@ export class TorchTrainer implements StepEngine {
   ): Promise<TorchTrainer> {
     const folder = await mkdtemp(join(tmpdir(), 'trellis-torch-'));
     try {
-      const runOptions = { ...defaultRunOptions, batch: options.batch, clipNorm: options.clipNorm };
-      const { dataShapes } = await writeStepFolder(
-        folder,
-        { config, options: runOptions, step: 0, state },
-        options,
-      );
+      // Rates, decays and step numbers come with the requests.
+      const unused = { seed: 0, steps: 0, learningRate: 0, emaDecay: 0 };
+      const runOptions = {
+        ...unused,
+        batch: options.batch,
+        crop: options.height,
+        clipNorm: options.clipNorm,
+      };
+      const checkpoint = { config, options: runOptions, step: 0, state };
+      const { dataShapes } = await writeStepFolder(folder, checkpoint, options);
       const process = await TorchProcess.start(folder, { threads: options.threads, ...torch });
       return new TorchTrainer(process, folder, dataShapes);
     } catch (error) {

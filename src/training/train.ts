@@ -15,8 +15,15 @@ import { initialWeights } from './initial-weights.js';
 import { measureLogScales } from './measured-scales.js';
 import { buildObjective } from './objective.js';
 import type { Photographs } from './photographs.js';
-import { emaDecayAt, learningRateAt, type Schedule } from './schedule.js';
-import { initialState, type StepMetrics, Trainer, type TrainingState } from './trainer.js';
+import { emaDecayAt, learningRateAt, scheduleOf } from './schedule.js';
+import {
+  initialState,
+  type StepEngine,
+  type StepMetrics,
+  Trainer,
+  type TrainerOptions,
+  type TrainingState,
+} from './trainer.js';
 import { defaultValidation, type ValidationResult, validate } from './validation.js';
 
 export const defaultRunOptions: RunOptions = {
@@ -28,16 +35,6 @@ export const defaultRunOptions: RunOptions = {
   clipNorm: 1,
   emaDecay: 0.999,
 };
-
-/** Steps of linear warm-up, and the last part of the schedule over which the rate falls. */
-const warmup = 100;
-const decayPart = 0.2;
-
-/** The schedule that a run of these options follows. */
-export function scheduleOf(options: RunOptions): Schedule {
-  const { steps, learningRate, emaDecay } = options;
-  return { steps, learningRate, emaDecay, warmup, decayPart };
-}
 
 export interface TrainingRun {
   readonly runtime: OnnxRuntime;
@@ -53,6 +50,8 @@ export interface TrainingRun {
   readonly checkpointEvery: number;
   readonly validateEvery: number;
   readonly threads: number;
+  /** Makes the engine of the steps; onnxruntime's by default. */
+  readonly createEngine?: (options: TrainerOptions, state: TrainingState) => Promise<StepEngine>;
   readonly onStep?: (step: number, metrics: StepMetrics, seconds: number) => void;
   readonly onValidation?: (step: number, result: ValidationResult) => void;
   readonly onCheckpoint?: (step: number) => void;
@@ -68,10 +67,14 @@ export function parameterSpecs(config: NetworkConfig): Map<string, ParameterSpec
   return p.specs;
 }
 
-async function firstState(run: TrainingRun, specs: Map<string, ParameterSpec>): Promise<TrainingState> {
-  const weights = initialWeights(specs, run.config, run.options.seed);
-  await measureLogScales(run.runtime, run.config, weights, run.images, run.options);
-  return initialState(weights);
+/** A run before its first step: initial weights, with the entropy networks' scales measured on the pictures. */
+export async function firstCheckpoint(
+  run: Pick<TrainingRun, 'runtime' | 'config' | 'options' | 'images'>,
+): Promise<Checkpoint> {
+  const { runtime, config, options, images } = run;
+  const weights = initialWeights(parameterSpecs(config), config, options.seed);
+  await measureLogScales(runtime, config, weights, images, options);
+  return { config, options, step: 0, state: initialState(weights) };
 }
 
 /** Weights of one slot out of a training state. */
@@ -94,13 +97,12 @@ export async function train(run: TrainingRun): Promise<number> {
       `train: expected fewer than ${options.steps} steps done, the checkpoint has ${step}`,
     );
   }
-  const state = run.resume?.state ?? (await firstState(run, specs));
-  const trainer = await Trainer.create(
-    runtime,
-    config,
-    { batch: options.batch, height: options.crop, width: options.crop, clipNorm: options.clipNorm, threads },
-    state,
-  );
+  const { state } = run.resume ?? (await firstCheckpoint(run));
+  const { batch, crop, clipNorm } = options;
+  const trainerOptions: TrainerOptions = { batch, height: crop, width: crop, clipNorm, threads };
+  const trainer: StepEngine = run.createEngine
+    ? await run.createEngine(trainerOptions, state)
+    : await Trainer.create(runtime, config, trainerOptions, state);
   await mkdir(dirname(run.checkpointPath), { recursive: true });
   const save = async (): Promise<void> => {
     await saveCheckpoint(run.checkpointPath, { config, options, step, state: await trainer.state() }, specs);

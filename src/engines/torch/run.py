@@ -20,6 +20,7 @@ import signal
 import struct
 import sys
 import time
+import zlib
 
 import numpy as np
 import torch
@@ -398,7 +399,7 @@ def function_of(node, numbers):
         return lambda x: space_to_depth(x, attributes["blocksize"])
     if op == "DepthToSpace" and attributes["mode"] == "DCR":
         return lambda x: depth_to_space(x, attributes["blocksize"])
-    raise NotImplementedError(f"run.py: expected an operator that it knows, got {op}")
+    raise NotImplementedError(f"expected an operator that it knows, got {op}")
 
 
 def linear_function(node):
@@ -448,7 +449,7 @@ class Program:
                 self.constants[name] = torch.from_numpy(array.copy()).to(device)
                 if array.ndim == 0:
                     self.constants[as_float(name)] = float(array)
-        precise = must_be_precise(nodes, data_names) if half else set()
+        precise = must_be_precise(nodes, data_names, constants) if half else set()
         last_use = {name: at for at, node in enumerate(nodes) for name in node.inputs}
         kept = {*self.outputs, *constants}
         self.calls = []
@@ -509,11 +510,11 @@ def needed_nodes(nodes, outputs):
     return result[::-1]
 
 
-def must_be_precise(nodes, data_names):
+def must_be_precise(nodes, data_names, constants):
     """Names of the tensors of rule 3 of Program."""
     given = set(data_names)
     for node in nodes:
-        tensors = [name for name in node.inputs if not name.startswith(("constant_", "integers_"))]
+        tensors = [name for name in node.inputs if name not in constants]
         if node.op not in LINEAR and node.op not in EXACT and given.issuperset(tensors):
             given.update(node.outputs)
     precise = set()
@@ -631,20 +632,22 @@ class Stepper:
     def capture(self):
         """Records one step as a CUDA graph. Warm-up changes weights and state, so they are put back."""
         saved = {slot: flat.clone() for slot, flat in self.optimizer.flat.items()}
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                self.compute()
-        torch.cuda.current_stream().wait_stream(stream)
-        torch.cuda.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            metrics = self.compute()
-        for slot, flat in self.optimizer.flat.items():
-            flat.copy_(saved[slot])
-        torch.cuda.synchronize()
-        return graph, metrics
+        try:
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(3):
+                    self.compute()
+            torch.cuda.current_stream().wait_stream(stream)
+            torch.cuda.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                metrics = self.compute()
+            return graph, metrics
+        finally:
+            for slot, flat in self.optimizer.flat.items():
+                flat.copy_(saved[slot])
+            torch.cuda.synchronize()
 
     @torch.no_grad()
     def __call__(self, rate, decay):
@@ -722,6 +725,208 @@ def serve(stepper, run):
         write_frame(answers, {name: numbers_of(value) for name, value in metrics.items()})
 
 
+# ------------------------------------------------------------------------------------------------ sampling
+
+
+def unpack_picture(data, height, width):
+    """Inverse of packPicture (src/training/packed-pictures.ts): the [height,width,3] picture of a packed one."""
+    picture = np.frombuffer(zlib.decompress(data), np.uint8).reshape(3, height, width)
+    picture = picture.cumsum(2, dtype=np.uint8).transpose(1, 2, 0).copy()
+    picture[..., 0] += picture[..., 1]
+    picture[..., 2] += picture[..., 1]
+    return picture
+
+
+def read_pictures(folder, index):
+    """The pictures of an index of run.json."""
+    pictures = []
+    with open(os.path.join(folder, "pictures.bin"), "rb") as file:
+        for entry in index:
+            file.seek(entry["offset"])
+            pictures.append(unpack_picture(file.read(entry["length"]), entry["height"], entry["width"]))
+    return pictures
+
+
+def set_rate_points(inputs, qualities, rate):
+    """The rate inputs of a batch as setRatePoint (src/training/batches.ts) makes them; `rate` is from run.json."""
+    qualities = np.asarray(qualities, np.float64)
+    rows = np.arange(len(qualities))
+    position = qualities * (rate["ratePoints"] - 1) / 100
+    lower = np.minimum(np.floor(position).astype(int), rate["ratePoints"] - 2)
+    hat = np.zeros((len(qualities), rate["ratePoints"]), np.float32)
+    hat[rows, lower] = 1 - (position - lower)
+    hat[rows, lower + 1] = position - lower
+    weight = rate["lambdaRange"] ** ((qualities - 50) / 100 * rate["weightExponent"])
+    lagrangian = rate["lambdaAtZero"] * rate["lambdaRange"] ** (qualities / 100)
+    for name, values in (("hat", hat), ("lambda", lagrangian), ("weight", weight)):
+        inputs[name].copy_(torch.from_numpy(values.astype(np.float32)))
+
+
+class Sampler:
+    """Draws batches on the device: everything follows from the run's seed and the step's number.
+
+    All pictures lie in one flat tensor of bytes; a batch of crops is one lookup in it.
+    """
+
+    def __init__(self, folder, run, device):
+        pictures = read_pictures(folder, run["pictures"])
+        if not pictures:
+            raise ValueError(f"expected pictures to train on in {folder}, the folder has none")
+        self.sizes = np.array([picture.shape[:2] for picture in pictures])
+        self.offsets = np.cumsum([0, *(picture.size for picture in pictures[:-1])])
+        self.bytes = torch.from_numpy(np.concatenate([p.reshape(-1) for p in pictures])).to(device)
+        self.seed, self.rate, self.side = run["options"]["seed"], run["rate"], run["options"]["crop"]
+        self.generator = torch.Generator(device)
+        self.along = torch.arange(self.side, device=device)
+        self.colours = torch.arange(3, device=device)
+
+    def fill(self, inputs, step):
+        """Writes the batch of step number `step` into the data inputs."""
+        random = np.random.default_rng((self.seed, step))
+        count = len(inputs["lambda"])
+        # Stratified: one quality in each of `count` equal parts of [0,100].
+        set_rate_points(inputs, 100 * (np.arange(count) + random.random(count)) / count, self.rate)
+        chosen = random.integers(len(self.sizes), size=count)
+        top, left = (random.random((count, 2)) * (self.sizes[chosen] - self.side + 1)).astype(int).T
+        mirrored = random.random(count) < 0.5
+        first_column = np.where(mirrored, left + self.side - 1, left)
+        width = self.sizes[chosen, 1]
+        numbers = np.stack([self.offsets[chosen], top, first_column, 1 - 2 * mirrored, width])
+        offset, top, column, direction, width = torch.from_numpy(numbers).to(self.bytes.device)[..., None]
+        rows = (top + self.along) * width
+        columns = column + direction * self.along
+        places = offset[..., None] + 3 * (rows[:, :, None] + columns[:, None, :])
+        crops = self.bytes[places[..., None] + self.colours]
+        inputs["x"].copy_(image_of(crops)).div_(255)
+        self.generator.manual_seed(self.seed * 1_000_003 + step)
+        for name, tensor in inputs.items():
+            if name.startswith("noise."):
+                tensor.uniform_(-0.5, 0.5, generator=self.generator)
+
+
+# ------------------------------------------------------------------------------------------------ training
+
+
+def learning_rate_at(schedule, step):
+    """As in src/training/schedule.ts: warm-up, plateau, cosine decay."""
+    rate = schedule["learningRate"] * min(1, step / schedule["warmup"])
+    decay_start = schedule["steps"] * (1 - schedule["decayPart"])
+    if step <= decay_start:
+        return rate
+    progress = min(1, (step - decay_start) / max(1, schedule["steps"] - decay_start))
+    final = schedule["finalPart"]
+    return rate * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def ema_decay_at(schedule, step):
+    return min(schedule["emaDecay"], (1 + step) / (10 + step))
+
+
+class Validation:
+    """The objective on rounded latents, with the averaged weights, in float32; as src/training/validation.ts."""
+
+    def __init__(self, folder, run, device):
+        self.qualities = run["validation"]["qualities"]
+        pictures = read_pictures(folder, run["validation"]["pictures"])
+        self.pictures = [torch.from_numpy(p).permute(2, 0, 1).to(device) / 255 for p in pictures]
+        shapes = run["validation"]["dataShapes"]
+        self.inputs = {name: empty_input(shape, device) for name, shape in shapes.items()}
+        self.program = Program(os.path.join(folder, "validation.onnx"), shapes, device)
+        set_rate_points(self.inputs, self.qualities, run["rate"])
+
+    @torch.no_grad()
+    def __call__(self, weights):
+        """One line of text: mean loss, then bits per pixel and PSNR of every quality."""
+        losses, rates, psnrs = [], [], []
+        for picture in self.pictures:
+            self.inputs["x"].copy_(picture.expand_as(self.inputs["x"]))
+            result = self.program({**weights, **self.inputs})
+            losses.append(result["loss"])
+            rates.append(result["rate"])
+            psnrs.append(-10 * result["distortion"].log10())
+        loss, rate, psnr = (torch.stack(values).mean(0).tolist() for values in (losses, rates, psnrs))
+        points = [f"q{q:g} {bpp:.4f} bpp {db:.2f} dB" for q, bpp, db in zip(self.qualities, rate, psnr)]
+        return f"loss {loss:.4f}; " + ", ".join(points)
+
+
+FILE_LIMIT = 15 * 2**20
+
+
+def save_checkpoint(folder, run, optimizer, step, half):
+    """Writes checkpoint.safetensors as src/training/checkpoint.ts does.
+
+    With `half`, weights and average alone as float16, in files checkpoint-1.safetensors ... of at most FILE_LIMIT bytes.
+    """
+    texts = {key: json.dumps(run[key], separators=(",", ":")) for key in ("config", "options")}
+    metadata = {"kind": run["checkpointKind"], **texts, "step": str(step)}
+    if not half:
+        write_safetensors(os.path.join(folder, "checkpoint.safetensors"), optimizer.arrays(), metadata)
+        return
+    parts, room = [], 0
+    for name, array in optimizer.arrays(("w", "ema"), np.float16).items():
+        if array.nbytes > room:
+            parts.append({})
+            room = FILE_LIMIT
+        parts[-1][name] = array
+        room -= array.nbytes
+    for number, part in enumerate(parts, 1):
+        path = os.path.join(folder, f"checkpoint-{number}.safetensors")
+        write_safetensors(path, part, {**metadata, "parts": str(len(parts))})
+
+
+def train(stepper, run, arguments):
+    """Trains until the schedule, the time or SIGTERM ends it; the state is saved now and then and at the end."""
+    folder, out, started = arguments.folder, arguments.out or arguments.folder, time.monotonic()
+    os.makedirs(out, exist_ok=True)
+    device, schedule = stepper.optimizer.rate.device, run["schedule"]
+    sampler = Sampler(folder, run, device)
+    validation = Validation(folder, run, device) if run.get("validation") else None
+    stopped = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.append(True))
+
+    def minutes():
+        return (time.monotonic() - started) / 60
+
+    def validate(step):
+        if validation:
+            print(f"validation step {step} {validation(stepper.optimizer.views['ema'])}", flush=True)
+
+    def save(step):
+        save_checkpoint(out, run, stepper.optimizer, step, arguments.half)
+        print(f"saved step {step} to {out} after {minutes():.1f} min", flush=True)
+
+    step, next_save = run["step"], arguments.save_minutes
+    sums, counted, since = {}, 0, time.monotonic()
+    validate(step)
+    while step < schedule["steps"] and minutes() < arguments.minutes and not stopped:
+        step += 1
+        sampler.fill(stepper.inputs, step)
+        rate = corrected_rate(run["adam"], learning_rate_at(schedule, step), step)
+        metrics = stepper(rate, ema_decay_at(schedule, step))
+        for name, value in metrics.items():
+            mean = value.mean()
+            sums[name] = sums[name] + mean if name in sums else mean
+        counted += 1
+        if step % arguments.print_every == 0 or step == schedule["steps"]:
+            means = {name: float(total) / counted for name, total in sums.items()}
+            if not math.isfinite(means["loss"]):
+                raise ValueError(f"expected a finite loss, got {means['loss']} before step {step}")
+            print(
+                f"step {step} loss {means['loss']:.4f} rate {means['rate']:.4f} "
+                f"psnr {-10 * math.log10(means['distortion']):.2f} norm {means['gradientNorm']:.3f} "
+                f"{(time.monotonic() - since) / counted * 1000:.1f} ms/step {minutes():.2f} min",
+                flush=True,
+            )
+            sums, counted, since = {}, 0, time.monotonic()
+        if minutes() >= next_save:
+            save(step)
+            validate(step)
+            next_save = minutes() + arguments.save_minutes
+    save(step)
+    validate(step)
+
+
 # ------------------------------------------------------------------------------------------------ command line
 
 
@@ -733,7 +938,27 @@ def parse_arguments():
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0 leaves the choice to torch")
     parser.add_argument("--cuda-graph", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--out", help="folder of the checkpoints; the run folder by default")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="of training, then save and end")
+    parser.add_argument("--steps", type=int, help="length of the schedule, instead of the exported one")
+    parser.add_argument("--learning-rate", type=float, help="instead of the exported one")
+    parser.add_argument("--batch", type=int, help="must be the exported one: the graph is made for it")
+    parser.add_argument("--save-minutes", type=float, default=3, help="between checkpoints")
+    parser.add_argument("--print-every", type=int, default=100, help="steps between lines of progress")
+    parser.add_argument("--half", action="store_true", help="save weights and average only, as float16")
+    parser.add_argument("--trace", action="store_true", help="show where an error came from")
     return parser.parse_args()
+
+
+def apply_overrides(run, arguments):
+    options = run["options"]
+    if arguments.batch not in (None, options["batch"]):
+        raise ValueError(
+            f"--batch: expected {options['batch']}, for which the graph was exported, got {arguments.batch}"
+        )
+    for key, value in (("steps", arguments.steps), ("learningRate", arguments.learning_rate)):
+        if value is not None:
+            options[key] = run["schedule"][key] = value
 
 
 def main():
@@ -742,13 +967,20 @@ def main():
         torch.set_num_threads(arguments.threads)
     with open(os.path.join(arguments.folder, "run.json"), encoding="utf-8") as file:
         run = json.load(file)
+    apply_overrides(run, arguments)
     device = torch.device(arguments.device)
     torch.backends.cudnn.benchmark = True
+    # The few float32 products of a bf16 run need more than bf16's 8 bits, not all of float32's 24.
+    torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "bf16"
+    torch.backends.cudnn.allow_tf32 = arguments.precision == "bf16"
     stepper = Stepper(arguments.folder, run, device, arguments.precision, arguments.cuda_graph)
-    arrays, _ = read_safetensors(os.path.join(arguments.folder, "state.safetensors"))
+    arrays, metadata = read_safetensors(os.path.join(arguments.folder, "state.safetensors"))
+    run["checkpointKind"] = metadata["kind"]
     stepper.optimizer.load(arrays)
     if arguments.serve:
         serve(stepper, run)
+    else:
+        train(stepper, run, arguments)
 
 
 if __name__ == "__main__":
