@@ -28,11 +28,13 @@ export function numberFrom(least: number, most: number, { whole = false } = {}):
 export const wholeFrom = (least: number, most = Number.POSITIVE_INFINITY): ((text: string) => number) =>
   numberFrom(least, most, { whole: true });
 
-/** Parser of a tile side. */
-export function tileSide(text: string): number {
-  const value = wholeFrom(0, 65536 * 64 - 64)(text);
-  if (value % 64 !== 0) throw new InvalidArgumentError('Expected a multiple of 64.');
-  return value;
+/** Parser of a multiple of 64 in a range. */
+export function multipleOf64(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = wholeFrom(least, most)(text);
+    if (value % 64 === 0) return value;
+    throw new InvalidArgumentError('Expected a multiple of 64.');
+  };
 }
 
 /** Values of the options that `coderOptions` adds. */

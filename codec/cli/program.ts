@@ -6,11 +6,14 @@
  */
 import { Command, CommanderError } from 'commander';
 import { CodecError } from '../../src/errors.js';
+import { addBench } from './commands/bench.js';
 import { addDecode } from './commands/decode.js';
+import { addDemo } from './commands/demo.js';
 import { addEncode } from './commands/encode.js';
 import { addExport } from './commands/export.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
+import { addNetworks } from './commands/networks.js';
 import { addTrain } from './commands/train.js';
 import { Context, describeError, FileError, type Streams, stackOf } from './context.js';
 import { versionText } from './version.js';
@@ -52,6 +55,9 @@ export function buildProgram(context: Context): Command {
   addModels(program, context);
   addTrain(program, context);
   addExport(program, context);
+  addNetworks(program, context);
+  addBench(program, context);
+  addDemo(program, context);
   return program;
 }
 

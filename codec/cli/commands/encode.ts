@@ -13,15 +13,18 @@ import {
   type CoderOptions,
   coderOptions,
   modelNamed,
+  multipleOf64,
   numberFrom,
   refuseJsonBeside,
   refuseSameFile,
   sayNotices,
-  tileSide,
   wholeFrom,
   withExtension,
 } from '../options.js';
 import { bytes, count, decibels, finite, seconds, stages } from '../text.js';
+
+/** Largest tile side that a header can say. */
+const maxTileSide = 65535 * 64;
 
 interface Options extends CoderOptions {
   readonly quality: number;
@@ -127,7 +130,7 @@ export function addEncode(program: Command, context: Context): void {
       new Option(
         '--tile <side>',
         `side of independent tiles, a multiple of 64; 0 for one tile (default: 1024 for pictures over ${tileThreshold} pixels)`,
-      ).argParser(tileSide),
+      ).argParser(multipleOf64(0, maxTileSide)),
     )
     .addOption(
       new Option('--icc <how>', 'colours of an embedded profile: convert to sRGB, or keep the profile')

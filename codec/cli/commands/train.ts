@@ -1,7 +1,7 @@
 /** `codec train`: trains a network on a folder of photographs, with checkpoints that a later call continues from. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { loadOnnxRuntime } from '../../../src/engines/onnxruntime.js';
 import { UsageError } from '../../../src/errors.js';
 import {
@@ -15,7 +15,7 @@ import { defaultRunOptions, train } from '../../../src/training/train.js';
 import { defaultValidation } from '../../../src/training/validation.js';
 import { type NetworkName, networkConfigs, pictureMultiple } from '../../networks/config.js';
 import { about, type Context, FileError } from '../context.js';
-import { exists, jsonOption, numberFrom, verboseOption, wholeFrom } from '../options.js';
+import { exists, jsonOption, multipleOf64, numberFrom, verboseOption, wholeFrom } from '../options.js';
 import { count } from '../text.js';
 import { TrainingLog } from '../training-log.js';
 
@@ -173,12 +173,6 @@ async function run(context: Context, command: Command, options: Options): Promis
   }
 }
 
-function cropSide(text: string): number {
-  const value = wholeFrom(pictureMultiple, 4096)(text);
-  if (value % pictureMultiple === 0) return value;
-  throw new InvalidArgumentError(`Expected a multiple of ${pictureMultiple}.`);
-}
-
 /** Adds the command. */
 export function addTrain(program: Command, context: Context): void {
   const { steps, batch, crop, learningRate, seed } = defaultRunOptions;
@@ -200,7 +194,7 @@ export function addTrain(program: Command, context: Context): void {
     .option(
       '--crop <pixels>',
       `side of the crops, a multiple of ${pictureMultiple} (default: ${crop})`,
-      cropSide,
+      multipleOf64(pictureMultiple, 4096),
     )
     .option('--learning-rate <x>', `highest learning rate (default: ${learningRate})`, numberFrom(1e-9, 10))
     .option('--seed <n>', `decides every random choice (default: ${seed})`, wholeFrom(0, 2 ** 32 - 1))
