@@ -128,9 +128,85 @@ async function modelId(tensors: ReadonlyMap<string, SafeTensor>): Promise<string
   return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** A piece of the file's metadata that is JSON of an object. */
+function parseJson(text: string | undefined, what: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text ?? '');
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
+  } catch {
+    // Said below.
+  }
+  throw new FormatError(
+    `model: expected JSON of an object for ${what}, got ${JSON.stringify(text) ?? 'none'}`,
+  );
+}
+
+const smallestSizes: Readonly<Record<keyof Omit<NetworkConfig, 'name'>, number>> = {
+  channels: 1,
+  deepChannels: 1,
+  latents: 4,
+  hyperLatents: 1,
+  context: 1,
+  blocks: 0,
+  deepBlocks: 0,
+  ratePoints: 2,
+};
+/** Far above any network that a CPU could run; keeps nonsense from being built. */
+const largestSize = 4096;
+
+/** The configuration, checked, because graphs are built from it before any tensor is looked at. */
+function parseConfig(text: string | undefined): NetworkConfig {
+  const config = parseJson(text, 'the configuration');
+  if (typeof config.name !== 'string') throw new FormatError('model: expected a name in the configuration');
+  for (const [key, smallest] of Object.entries(smallestSizes)) {
+    const size = config[key];
+    const whole = Number.isInteger(size) && (size as number) >= smallest && (size as number) <= largestSize;
+    if (!whole || (key === 'latents' && (size as number) % 4 !== 0)) {
+      throw new FormatError(
+        `model: expected ${smallest} to ${largestSize}${key === 'latents' ? ', a multiple of 4,' : ''} for ${key}, got ${JSON.stringify(size)}`,
+      );
+    }
+  }
+  return config as unknown as NetworkConfig;
+}
+
+/** Scale indices are bytes; more tables than that could never be used. */
+const mostScales = 256;
+
+function checkTables(tables: EntropyTables, { ratePoints, hyperLatents }: NetworkConfig): void {
+  const { latents, scaleOffset, scaleFactor, firstCoded } = tables;
+  const expectations: readonly [what: string, holds: boolean, got: unknown][] = [
+    [
+      `1 to ${mostScales} tables of latents`,
+      latents.count >= 1 && latents.count <= mostScales,
+      latents.count,
+    ],
+    [
+      `${ratePoints} times ${hyperLatents} tables of hyper-latents`,
+      tables.hyperLatents.count === ratePoints * hyperLatents,
+      tables.hyperLatents.count,
+    ],
+    [
+      'two finite numbers for tables.scaleIndex',
+      Number.isFinite(scaleOffset) && Number.isFinite(scaleFactor),
+      `${scaleOffset}, ${scaleFactor}`,
+    ],
+    [
+      `0 to ${latents.count} for tables.firstCoded`,
+      firstCoded >= 0 && firstCoded <= latents.count,
+      firstCoded,
+    ],
+  ];
+  for (const [what, holds, got] of expectations) {
+    if (!holds) throw new FormatError(`model: expected ${what}, got ${got}`);
+  }
+}
+
 /**
  * Reads a model file.
- * @param specs the parameters that the configuration's networks need.
+ * @param specsOf the parameters that the configuration's networks need.
  * @throws FormatError naming what is missing or malformed.
  */
 export async function parseModel(
@@ -141,7 +217,7 @@ export async function parseModel(
   if (metadata.kind !== kind) {
     throw new FormatError(`model: expected a file of kind "${kind}", got ${metadata.kind ?? 'none'}`);
   }
-  const config = JSON.parse(metadata.config) as NetworkConfig;
+  const config = parseConfig(metadata.config);
   const parameters: ParameterValues = new Map();
   for (const [name, { shape }] of specsOf(config)) {
     const tensor = tensors.get(name);
@@ -161,6 +237,7 @@ export async function parseModel(
     scaleFactor,
     firstCoded,
   };
-  const card = JSON.parse(metadata.card ?? '{}') as Record<string, string>;
+  checkTables(tables, config);
+  const card = parseJson(metadata.card ?? '{}', 'the model card') as Record<string, string>;
   return { config, card, parameters, tables, id: await modelId(tensors) };
 }
