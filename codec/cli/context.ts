@@ -72,9 +72,11 @@ export class Context {
   /** A whole file, or standard input for "-". */
   async read(path: string): Promise<Uint8Array> {
     if (path !== '-') return about(path, () => readFileOrStdin(path));
-    const parts: Uint8Array[] = [];
-    for await (const part of this.streams.stdin) parts.push(part);
-    return new Uint8Array(Buffer.concat(parts));
+    return about(inputName(path), async () => {
+      const parts: Uint8Array[] = [];
+      for await (const part of this.streams.stdin) parts.push(part);
+      return new Uint8Array(Buffer.concat(parts));
+    });
   }
 
   /** Writes a whole file atomically, or to standard output for "-". */

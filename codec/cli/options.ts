@@ -61,7 +61,8 @@ export const threadsOption = (): Option =>
 
 export const modelOption = (meaning: string): Option => new Option('-m, --model <name or file>', meaning);
 export const jsonOption = (): Option => new Option('--json', 'print the results as JSON on standard output');
-export const verboseOption = (): Option => new Option('-v, --verbose', 'tell more: stages, model, engine');
+export const verboseOption = (): Option =>
+  new Option('-v, --verbose', 'tell more, and the stack of unexpected errors');
 
 /** The options of encode and decode alike. */
 export function coderOptions(command: Command, model: string): Command {

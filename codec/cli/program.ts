@@ -16,6 +16,8 @@ import { addModels } from './commands/models.js';
 import { addNetworks } from './commands/networks.js';
 import { addTrain } from './commands/train.js';
 import { Context, describeError, FileError, type Streams, stackOf } from './context.js';
+import { addManual } from './manual.js';
+import { verboseOption } from './options.js';
 import { versionText } from './version.js';
 
 export type { Output, Streams } from './context.js';
@@ -58,6 +60,10 @@ export function buildProgram(context: Context): Command {
   addNetworks(program, context);
   addBench(program, context);
   addDemo(program, context);
+  addManual(program, (text) => context.print(text));
+  for (const command of program.commands) {
+    if (!command.options.some((option) => option.long === '--verbose')) command.addOption(verboseOption());
+  }
   return program;
 }
 

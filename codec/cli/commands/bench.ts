@@ -9,6 +9,7 @@ import { defaultEncodeOptions, encodeWithReport } from '../../encode.js';
 import { networkConfigs } from '../../networks/config.js';
 import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, inputName } from '../context.js';
+import { examples } from '../manual.js';
 import {
   jsonOption,
   modelNamed,
@@ -98,7 +99,7 @@ async function measure(context: Context, input: string, options: Options) {
 
 /** Adds the command. */
 export function addBench(program: Command, context: Context): void {
-  program
+  const command = program
     .command('bench')
     .summary('measure how fast this machine codes and trains')
     .description(
@@ -174,4 +175,9 @@ export function addBench(program: Command, context: Context): void {
           `matrix product (${training.matMulGigaflopPerSecond.toFixed(0)} GFLOP/s)`,
       );
     });
+  examples(command, [
+    'codec bench',
+    'codec bench photo.png --engine wasm --runs 10',
+    'codec bench --training --json',
+  ]);
 }

@@ -5,6 +5,7 @@ import { UsageError } from '../../../src/errors.js';
 import { encodeImage, formatOfPath, type Image, readImage, withMetadata } from '../../../src/io/index.js';
 import { decodeWithReport } from '../../decode.js';
 import { about, type Context, FileError, inputName, outputName } from '../context.js';
+import { examples } from '../manual.js';
 import {
   type CoderOptions,
   coderOptions,
@@ -114,4 +115,9 @@ export function addDecode(program: Command, context: Context): void {
     }
     await run(context, input, output, options);
   });
+  examples(command, [
+    'codec decode photo.tlc decoded.png --reference photo.png',
+    'codec decode photo.tlc decoded.jpg -q 90',
+    'codec decode - - < photo.tlc > decoded.png',
+  ]);
 }

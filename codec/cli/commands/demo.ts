@@ -8,6 +8,7 @@ import { decodeWithReport } from '../../decode.js';
 import { defaultEncodeOptions, encodeWithReport } from '../../encode.js';
 import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, describeError } from '../context.js';
+import { examples } from '../manual.js';
 import { engineOption, jsonOption, modelNamed, modelOption, numberFrom, threadsOption } from '../options.js';
 import { type RivalResult, rivalsAt } from '../rivals.js';
 import { bestBundledModel, samplePath, sumOf } from '../sample.js';
@@ -82,7 +83,7 @@ async function run(context: Context, options: Options): Promise<void> {
 
 /** Adds the command. */
 export function addDemo(program: Command, context: Context): void {
-  program
+  const command = program
     .command('demo')
     .summary('code the sample picture and compare with JPEG, WebP and AVIF')
     .description(
@@ -100,4 +101,5 @@ export function addDemo(program: Command, context: Context): void {
     .option('--out <folder>', 'where to write the two files', 'out')
     .addOption(jsonOption())
     .action((options: Options) => run(context, options));
+  examples(command, ['codec demo -q 30']);
 }

@@ -9,6 +9,7 @@ import { defaultEncodeOptions, effortQuantizers, encodeWithReport, tileThreshold
 import { fileExtension } from '../../format/index.js';
 import { quantizerNames } from '../../quantizers/quantizer.js';
 import { about, type Context, FileError, inputName, outputName } from '../context.js';
+import { examples } from '../manual.js';
 import {
   type CoderOptions,
   coderOptions,
@@ -144,4 +145,9 @@ export function addEncode(program: Command, context: Context): void {
     refuseJsonBeside(command, output, options.json);
     await run(context, input, output, options);
   });
+  examples(command, [
+    'codec encode photo.png',
+    'codec encode photo.jpg small.tlc -q 25 --psnr',
+    'codec encode - - < photo.png > photo.tlc',
+  ]);
 }

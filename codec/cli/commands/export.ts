@@ -5,6 +5,7 @@ import { checkpointFile, loadCheckpoint } from '../../../src/training/checkpoint
 import { exportModel } from '../../../src/training/export-model.js';
 import { loadModel } from '../../model/load.js';
 import { about, type Context } from '../context.js';
+import { examples } from '../manual.js';
 import { verboseOption } from '../options.js';
 import { bytes, count } from '../text.js';
 
@@ -18,7 +19,7 @@ function cardEntries(text: string, previous: Card = {}): Card {
 
 /** Adds the command. */
 export function addExport(program: Command, context: Context): void {
-  program
+  const command = program
     .command('export')
     .summary('make a model file from a training run')
     .description(
@@ -40,4 +41,8 @@ export function addExport(program: Command, context: Context): void {
       const { id } = await loadModel(model);
       context.say(`${file}: ${config.name} after ${count(step)} steps, ${bytes(model.length)}, id ${id}`);
     });
+  examples(command, [
+    'codec export runs/mine mine.safetensors --card author=me --card licence=CC0-1.0',
+    'codec encode photo.png --model mine.safetensors',
+  ]);
 }

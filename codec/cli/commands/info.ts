@@ -11,6 +11,7 @@ import {
 } from '../../format/index.js';
 import { bundledModels, loadModel } from '../../model/load.js';
 import { about, type Context, inputName } from '../context.js';
+import { examples } from '../manual.js';
 import { jsonOption } from '../options.js';
 import { bytes, count, pairs } from '../text.js';
 
@@ -92,7 +93,7 @@ function chunkSummary(chunks: readonly ChunkInfo[]): string {
 
 /** Adds the command. */
 export function addInfo(program: Command, context: Context): void {
-  program
+  const command = program
     .command('info')
     .summary('show what a .tlc file holds')
     .description(
@@ -128,4 +129,5 @@ export function addInfo(program: Command, context: Context): void {
       ];
       for (const line of pairs(rows)) context.print(`  ${line}`);
     });
+  examples(command, ['codec info photo.tlc', 'codec info photo.tlc --json']);
 }

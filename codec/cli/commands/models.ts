@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { packageRoot } from '../../../src/io/index.js';
 import { bundledModels } from '../../model/load.js';
 import type { Context } from '../context.js';
+import { examples } from '../manual.js';
 import { jsonOption, modelNamed } from '../options.js';
 import { bytes, count, pairs } from '../text.js';
 
@@ -19,7 +20,7 @@ async function described(source: string) {
 
 /** Adds the command. */
 export function addModels(program: Command, context: Context): void {
-  program
+  const command = program
     .command('models')
     .summary('list the bundled models, or describe model files')
     .description('List the bundled models with their ids and cards, or describe the given models.')
@@ -43,4 +44,5 @@ export function addModels(program: Command, context: Context): void {
         for (const line of pairs(rows)) context.print(`  ${line}`);
       }
     });
+  examples(command, ['codec models', 'codec models mine.safetensors --json']);
 }

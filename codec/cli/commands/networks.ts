@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { networkComplexity, networkParts, type PartComplexity } from '../../networks/complexity.js';
 import { type NetworkConfig, networkConfigs } from '../../networks/config.js';
 import type { Context } from '../context.js';
+import { examples } from '../manual.js';
 import { jsonOption, modelNamed } from '../options.js';
 import { count, table } from '../text.js';
 
@@ -38,7 +39,7 @@ function lines(config: NetworkConfig): string[] {
 
 /** Adds the command. */
 export function addNetworks(program: Command, context: Context): void {
-  program
+  const command = program
     .command('networks')
     .summary('show what the networks cost')
     .description(
@@ -62,4 +63,5 @@ export function addNetworks(program: Command, context: Context): void {
       }
       context.print(configs.map((config) => lines(config).join('\n')).join('\n\n'));
     });
+  examples(command, ['codec networks base']);
 }

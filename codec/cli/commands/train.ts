@@ -15,6 +15,7 @@ import { defaultRunOptions, train } from '../../../src/training/train.js';
 import { defaultValidation } from '../../../src/training/validation.js';
 import { type NetworkName, networkConfigs, pictureMultiple } from '../../networks/config.js';
 import { about, type Context, FileError } from '../context.js';
+import { examples } from '../manual.js';
 import { exists, jsonOption, multipleOf64, numberFrom, verboseOption, wholeFrom } from '../options.js';
 import { count } from '../text.js';
 import { TrainingLog } from '../training-log.js';
@@ -221,4 +222,9 @@ export function addTrain(program: Command, context: Context): void {
     .addOption(jsonOption())
     .addOption(verboseOption());
   command.action((options: Options) => run(context, command, options));
+  examples(command, [
+    'codec train --images photos --validation held-out --out runs/mine',
+    'codec train --resume --images photos --validation held-out --out runs/mine',
+    'codec train --model tiny --images photos --out runs/tiny --steps 2000 | jq .loss',
+  ]);
 }

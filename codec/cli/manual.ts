@@ -1,0 +1,68 @@
+/**
+ * docs/CLI.md from the commands' own definitions, so that help and documentation cannot differ. `codec manual` prints
+ * it; a test compares.
+ */
+import type { Argument, Command, Option } from 'commander';
+
+const examplesOf = new WeakMap<Command, readonly string[]>();
+
+/** Command lines that show a command at work; in its help and in the manual. */
+export function examples(command: Command, lines: readonly string[]): void {
+  examplesOf.set(command, lines);
+  command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+}
+
+const preface = `# The \`codec\` command
+
+Made by \`codec manual\` from the commands' definitions; do not edit.
+
+- Data goes to standard output, messages to standard error; \`-\` as a file means standard input or output.
+- Exit codes: 0 done, 1 failure (a bad file, an output that cannot be written), 2 usage (an unknown option, a value out
+  of range). Every error is one line, \`codec: file: reason\`; \`-v\` adds the stack of unexpected ones.
+- Outputs are written atomically: there is the whole file or none.
+- Without onnxruntime-node everything but training works, on the engine \`wasm\`.
+`;
+
+const escaped = (text: string): string => text.replace(/\|/g, '\\|').replace(/</g, '&lt;');
+
+function rows(entries: readonly (readonly [string, string])[]): string[] {
+  return entries.map(([term, meaning]) => `| \`${term.replace(/\|/g, '\\|')}\` | ${escaped(meaning)} |`);
+}
+
+function section(command: Command): string[] {
+  const help = command.createHelp();
+  const given = help
+    .visibleArguments(command)
+    .map((entry: Argument) => [help.argumentTerm(entry), help.argumentDescription(entry)] as const);
+  const options = help
+    .visibleOptions(command)
+    .filter((option: Option) => option.long !== '--help')
+    .map((option: Option) => [help.optionTerm(option), help.optionDescription(option)] as const);
+  const lines = [`## codec ${command.name()}`, '', command.description(), ''];
+  lines.push('```', `codec ${command.name()} ${command.usage()}`, '```', '');
+  if (given.length > 0) lines.push('| argument | meaning |', '|---|---|', ...rows(given), '');
+  if (options.length > 0) lines.push('| option | meaning |', '|---|---|', ...rows(options), '');
+  const shown = examplesOf.get(command) ?? [];
+  if (shown.length > 0) lines.push('```', ...shown, '```', '');
+  return lines;
+}
+
+/** The manual as Markdown. */
+export function manual(program: Command): string {
+  const commands = program
+    .createHelp()
+    .visibleCommands(program)
+    .filter((command) => command.name() !== 'help');
+  const index = commands.map(
+    (command) => `- [\`${command.name()}\`](#codec-${command.name()}): ${command.summary()}`,
+  );
+  return [preface, ...index, '', ...commands.flatMap(section)].join('\n');
+}
+
+/** Adds the hidden command that prints the manual. */
+export function addManual(program: Command, print: (text: string) => void): void {
+  program
+    .command('manual', { hidden: true })
+    .description('Print docs/CLI.md.')
+    .action(() => print(manual(program).trimEnd()));
+}
