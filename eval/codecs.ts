@@ -2,10 +2,12 @@
  * Codecs behind one interface, so that ours and the competitors (competitors.ts) are measured by the same code: real
  * bytes of complete files, pixels as a user gets them back, wall-clock seconds.
  */
+import { createHash } from 'node:crypto';
 import { coderOf } from '../codec/coder.js';
 import { decodeWithReport } from '../codec/decode.js';
 import { defaultEncodeOptions, type EncodeOptions, encodeWithReport } from '../codec/encode.js';
 import { loadModel } from '../codec/model/load.js';
+import type { ModelParts } from '../codec/model/model-file.js';
 import { createImage, type Image } from '../src/io/index.js';
 import { estimateBits } from './estimate.js';
 
@@ -49,6 +51,16 @@ export interface LearnedCodecOptions
   readonly estimate?: boolean;
 }
 
+/** Short hash of all weights; the model's id leaves those out that only encoders use. */
+export function weightsHash({ parameters }: ModelParts): string {
+  const hash = createHash('sha256');
+  for (const name of [...parameters.keys()].sort()) {
+    const { buffer, byteOffset, byteLength } = parameters.get(name)!;
+    hash.update(name).update(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+  return hash.digest('hex').slice(0, 8);
+}
+
 /**
  * This project's codec; settings are qualities, 0 to 100.
  *
@@ -72,7 +84,14 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
   const lagrangian = wished.lagrangian ?? defaultEncodeOptions.lagrangian;
   return {
     name: name ?? `${model.config.name} ${quantizer}`,
-    version: `model ${model.id}, ${quantizer}, lagrangian ${lagrangian}, ${transforms.name}, threads ${threads}`,
+    version: [
+      `model ${model.id}`,
+      `weights ${weightsHash(model)}`,
+      quantizer,
+      `lagrangian ${lagrangian}`,
+      transforms.name,
+      `threads ${threads}`,
+    ].join(', '),
     settings: qualities,
     async encode(image, quality) {
       const estimator = estimate ? estimateBits(model) : undefined;
