@@ -1,0 +1,133 @@
+import { readFile, stat } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { psnr } from '../../../eval/metrics/psnr.js';
+import { createImage, decodePng, encodePng, readImage } from '../../../src/io/index.js';
+import { codec, fails, model, picture, small, temporaryFolder, works } from './support.js';
+
+const { path, files, png } = temporaryFolder();
+
+describe('codec encode and decode', () => {
+  it('names outputs after the input and reports bytes, rate and PSNR as they are', async () => {
+    const input = await png('a.png', picture(100, 70));
+    const encoded = await works(['encode', input, '--psnr', '--json', ...small]);
+    const size = (await stat(path('a.tlc'))).size;
+    const report = JSON.parse(encoded.out);
+    expect(report).toMatchObject({ bytes: size, width: 100, height: 70, bitsPerPixel: (8 * size) / 7000 });
+    expect(encoded.err).toMatch(/a\.tlc: [\d,]+ bytes, \d+\.\d{3} bpp, \d+\.\d\d dB, [\d.]+ m?s\n$/);
+    const decoded = await works(['decode', path('a.tlc'), path('b.png'), '--reference', input, ...small]);
+    const { image } = await readImage(path('b.png'));
+    const decibel = psnr(image, picture(100, 70));
+    expect(decibel).toBeCloseTo(report.psnr, 10);
+    expect(decoded.err).toContain(`b.png: 100 x 70`);
+    expect(decoded.err).toContain(`${decibel.toFixed(2)} dB`);
+    expect(await files()).toEqual(['a.png', 'a.tlc', 'b.png']);
+  });
+
+  it('does not replace the original unless the output is named', async () => {
+    const input = await png('a.png', picture(40, 40));
+    const original = await readFile(input);
+    await works(['encode', input, ...small]);
+    await fails(['decode', path('a.tlc'), ...small], /a\.png: exists already; name the output/);
+    expect(await readFile(input)).toEqual(original);
+    await works(['decode', path('a.tlc'), input, ...small]);
+    expect(await readFile(input)).not.toEqual(original);
+  });
+
+  it('keeps existing files with --no-overwrite', async () => {
+    const input = await png('a.png', picture(40, 40));
+    await works(['encode', input, '--no-overwrite', ...small]);
+    await fails(['encode', input, '--no-overwrite', ...small], /a\.tlc: exists already/);
+    await fails(['decode', path('a.tlc'), input, '--no-overwrite', ...small], /a\.png: exists already/);
+  });
+
+  it('works in pipes', async () => {
+    const image = picture(70, 50);
+    const encoded = await works(['encode', '-', '-', ...small], { stdin: encodePng(image) });
+    expect(encoded.err).toMatch(/^standard output: /);
+    const decoded = await works(['decode', '-', ...small], { stdin: encoded.bytes });
+    expect(psnr(decodePng(decoded.bytes).image, image)).toBeGreaterThan(20);
+    const info = await works(['info', '-', '--json'], { stdin: encoded.bytes });
+    expect(JSON.parse(info.out).bytes).toBe(encoded.bytes.length);
+  });
+
+  it('refuses to fill a terminal with binary data, and --json beside a picture', async () => {
+    const input = await png('a.png', picture(40, 40));
+    const terminal = await codec(['encode', input, '-', ...small], { columns: 80 });
+    expect(terminal.err).toMatch(/^codec: standard output: expected a file or a pipe/);
+    expect(terminal.code).toBe(1);
+    const json = await codec(['encode', input, '-', '--json', ...small]);
+    expect(json.err).toMatch(/^codec: option '--json' needs an output file/);
+    expect(json.code).toBe(2);
+  });
+
+  it.each(['jpg', 'webp', 'tif'])('writes .%s', async (extension) => {
+    const input = await png('a.png', picture(40, 30));
+    await works(['encode', input, ...small]);
+    await works(['decode', path('a.tlc'), path(`b.${extension}`), '-q', '95', ...small]);
+    expect((await readImage(path(`b.${extension}`))).image).toMatchObject({ width: 40, height: 30 });
+  });
+
+  it('hands quality, effort, quantizer and tiles to the encoder', async () => {
+    const input = await png('a.png', picture(200, 140));
+    const report = async (...options: string[]): Promise<Record<string, unknown>> =>
+      JSON.parse((await works(['encode', input, '--json', ...options, ...small])).out);
+    const [low, high] = [await report('-q', '10'), await report('-q', '90')];
+    expect(low.bytes).toBeLessThan(high.bytes as number);
+    expect(await report('-e', '1')).toMatchObject({ quantizer: 'round', engine: 'wasm', tiles: 1 });
+    expect(await report('--quantizer', 'deadzone')).toMatchObject({ quantizer: 'deadzone' });
+    expect(await report('--tile', '64')).toMatchObject({ tiles: 12 });
+  });
+
+  it('carries metadata unless told not to', async () => {
+    const xmp = new TextEncoder().encode('<x/>');
+    const { data } = picture(40, 30);
+    const input = await png('a.png', createImage(40, 30, 3, data, { xmp }));
+    const metadata = async (...options: string[]): Promise<unknown> => {
+      await works(['encode', input, ...options, ...small]);
+      const { metadata: found } = JSON.parse((await works(['info', path('a.tlc'), '--json'])).out);
+      return found;
+    };
+    expect(await metadata()).toMatchObject({ xmp: xmp.length });
+    await works(['decode', path('a.tlc'), path('with.png'), ...small]);
+    expect((await readImage(path('with.png'))).image.metadata?.xmp).toEqual(xmp);
+    await works(['decode', path('a.tlc'), path('without.png'), '--no-metadata', ...small]);
+    expect((await readImage(path('without.png'))).image.metadata).toBeUndefined();
+    expect(await metadata('--no-metadata')).toMatchObject({ xmp: 0 });
+  });
+
+  it('tells more with -v', async () => {
+    const input = await png('a.png', picture(40, 30));
+    const { err } = await works(['encode', input, '-v', ...small]);
+    expect(err).toMatch(/engine +wasm\n/);
+    expect(err).toMatch(/time +load .* analysis .* entropy /);
+    expect((await works(['decode', path('a.tlc'), path('b.png'), '-v', ...small])).err).toMatch(/synthesis /);
+  });
+});
+
+describe('codec info', () => {
+  it('accounts for every byte of the file', async () => {
+    const input = await png('a.png', picture(150, 90, 4));
+    await works(['encode', input, '--tile', '64', '-q', '33.3', ...small]);
+    const { out } = await works(['info', path('a.tlc'), '--json']);
+    const info = JSON.parse(out);
+    expect(info.bytes).toBe((await stat(path('a.tlc'))).size);
+    const chunks = info.chunks as { type: string; bytes: number }[];
+    expect(chunks.reduce((sum, chunk) => sum + chunk.bytes, info.signatureBytes)).toBe(info.bytes);
+    expect(chunks.filter(({ type }) => type === 'TILE')).toHaveLength(6);
+    expect(info).toMatchObject({
+      width: 150,
+      height: 90,
+      channels: 4,
+      alpha: true,
+      format: '1.0',
+      quality: 8525 / 256,
+      quantizer: 'rdoq',
+      tiles: { count: 6, columns: 3, rows: 2 },
+    });
+    const { out: models } = await works(['models', model, '--json']);
+    expect(info.modelId).toBe(JSON.parse(models)[0].id);
+    const text = await works(['info', path('a.tlc')]);
+    expect(text.out).toContain('150 x 90, RGB with alpha');
+    expect(text.out).toContain('6 x TILE');
+  });
+});
