@@ -142,6 +142,10 @@ export async function encodeWithReport(
   checkPixelLimit(width, height, options.maxPixels ?? defaultEncodeOptions.maxPixels);
   const quality = snapQuality(wished);
   const quantizer = quantizerOf(quantizerName(options));
+  const lagrangian = options.lagrangian ?? defaultEncodeOptions.lagrangian;
+  if (!(lagrangian >= 0 && lagrangian < Number.POSITIVE_INFINITY)) {
+    throw new UsageError(`lagrangian: expected a number of at least 0, got ${lagrangian}`);
+  }
   const watch = stopwatch();
   const { color, alpha } = splitAlpha(createImage(width, height, image.channels, image.data));
   const model = typeof options.model === 'object' ? options.model : await loadModel(options.model);
@@ -167,7 +171,7 @@ export async function encodeWithReport(
       tile.paddedWidth,
       rate,
       quantizer,
-      options.lagrangian ?? defaultEncodeOptions.lagrangian,
+      lagrangian,
       observer,
     );
     coded.push({ latentsChecksum: checksum, segment });
