@@ -1,0 +1,84 @@
+/** The compiled command as real processes: streams, exit codes, signals. `npm test` builds it first. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { decodePng, encodePng, packageRoot } from '../../../src/io/index.js';
+import { picture, small, temporaryFolder } from './support.js';
+
+const { path, png } = temporaryFolder();
+const main = join(packageRoot(), 'dist', 'codec', 'cli', 'main.js');
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: Buffer;
+  readonly err: string;
+}
+
+/** @param watch sees standard output as it comes. */
+function start(args: readonly string[], stdin?: Uint8Array, watch?: (text: string, pid: number) => void) {
+  const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe' });
+  const parts: Buffer[] = [];
+  let err = '';
+  child.stdout.on('data', (part: Buffer) => {
+    parts.push(part);
+    watch?.(part.toString(), child.pid!);
+  });
+  child.stderr.on('data', (part: Buffer) => {
+    err += part;
+  });
+  child.stdin.on('error', () => {});
+  child.stdin.end(stdin);
+  return new Promise<Ended>((resolve) => {
+    child.on('close', (code) => resolve({ code, out: Buffer.concat(parts), err }));
+  });
+}
+
+describe.skipIf(!existsSync(main))('the codec process', () => {
+  it('codes from standard input to standard output', async () => {
+    const encoded = await start(['encode', '-', '-', ...small], encodePng(picture(70, 50)));
+    expect(encoded).toMatchObject({ code: 0, err: expect.stringMatching(/^standard output: .* bpp/) });
+    const decoded = await start(['decode', '-', '-', ...small], encoded.out);
+    expect(decoded.code).toBe(0);
+    expect(decodePng(new Uint8Array(decoded.out)).image).toMatchObject({ width: 70, height: 50 });
+  });
+
+  it('exits with 1 for failures and 2 for wrong usage', async () => {
+    const input = await png('a.png', picture(20, 20));
+    const failed = await start(['decode', input, path('b.png'), ...small]);
+    expect(failed.code).toBe(1);
+    expect(failed.err).toMatch(/^codec: .*a\.png: expected a \.tlc file[^\n]*\n$/);
+    expect((await start(['encode', input, '-q', 'x'])).code).toBe(2);
+  });
+
+  it('does not mind a reader that goes away', async () => {
+    const child = spawn(process.execPath, [main, 'manual'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    let err = '';
+    child.stderr.on('data', (part: Buffer) => {
+      err += part;
+    });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect([code, err]).toEqual([0, '']);
+  });
+
+  it('saves a training run on Ctrl-C', async () => {
+    await mkdir(path('images'));
+    await writeFile(path('images', 'a.png'), encodePng(picture(90, 80)));
+    const options = ['--batch', '1', '--crop', '64', '--steps', '100000', '--log-every', '1', '-j', '1'];
+    let asked = false;
+    const { code, err } = await start(
+      ['train', '--images', path('images'), '--out', path('run'), '--model', 'tiny', ...options],
+      undefined,
+      (text, pid) => {
+        if (asked || !text.includes('"type":"step"')) return;
+        asked = true;
+        process.kill(pid, 'SIGINT');
+      },
+    );
+    expect(code).toBe(0);
+    expect(err).toMatch(/stopped after step \d+; continue with: codec train --resume/);
+    expect(existsSync(path('run', 'checkpoint.safetensors'))).toBe(true);
+  });
+});

@@ -1,0 +1,112 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { encodePng } from '../../../src/io/index.js';
+import { codec, fails, picture, temporaryFolder, works } from './support.js';
+
+const { path } = temporaryFolder();
+let images: string;
+
+beforeEach(async () => {
+  images = path('images');
+  await mkdir(images);
+  for (const [k, side] of [70, 90, 110].entries()) {
+    await writeFile(join(images, `${k}.png`), encodePng(picture(side, side + 10)));
+  }
+});
+
+interface Line {
+  readonly type: string;
+  readonly step: number;
+  readonly loss: number;
+  readonly [key: string]: unknown;
+}
+
+const parse = (text: string): Line[] =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+const tiny = ['--model', 'tiny', '--batch', '1', '--crop', '64', '--seed', '7'];
+const command = (run: string, ...options: string[]): string[] => [
+  'train',
+  ...['--images', images, '--out', path(run), '-j', '1', '--log-every', '1', ...options],
+];
+
+describe('codec train', () => {
+  it('resumes an interrupted run to the very weights of an uninterrupted one', async () => {
+    const whole = await works(command('whole', ...tiny, '--steps', '4'));
+    const first = parse(whole.out);
+    expect(first.map((line) => line.type)).toEqual([
+      'start',
+      ...['step', 'step', 'step', 'step', 'checkpoint', 'end'],
+    ]);
+    const half = await works(command('half', ...tiny, '--steps', '4'), {
+      watch: (text, interrupt) => {
+        if (text.includes('"step":2,')) interrupt();
+      },
+    });
+    expect(half.err).toMatch(/stopped after step 2; continue with: codec train --resume --images .* --out /);
+    expect(parse(half.out).at(-1)).toMatchObject({ type: 'end', step: 2, reason: 'stopped' });
+    const rest = await works(command('half', '--resume'));
+    expect(rest.err).toContain('resuming at step 2: tiny');
+    const lines = parse(await readFile(path('half', 'log.jsonl'), 'utf8'));
+    const losses = (all: Line[]): number[] =>
+      all.filter(({ type }) => type === 'step').map(({ loss }) => loss);
+    expect(losses(lines)).toEqual(losses(first));
+    const checkpoint = (run: string): Promise<Buffer> => readFile(path(run, 'checkpoint.safetensors'));
+    expect((await checkpoint('half')).equals(await checkpoint('whole'))).toBe(true);
+    await fails(command('half', '--resume'), /half: has its 4 steps done/);
+  });
+
+  it('makes a model that codes pictures', async () => {
+    await works(command('run', ...tiny, '--steps', '2'));
+    const file = path('mine.safetensors');
+    const { err } = await works(['export', path('run'), file, '--card', 'author=me', '--card', 'note=a=b']);
+    expect(err).toMatch(/mine\.safetensors: tiny after 2 steps, [\d,]+ bytes, id [0-9a-f]{16}/);
+    const [{ card }] = JSON.parse((await works(['models', file, '--json'])).out);
+    expect(card).toMatchObject({ name: 'mine', author: 'me', note: 'a=b', steps: '2' });
+    await works(['encode', join(images, '0.png'), path('a.tlc'), '-m', file]);
+    await works(['decode', path('a.tlc'), path('a.png'), '-m', file, '--engine', 'wasm']);
+    await fails(['export', path('run'), file, '--no-overwrite'], /exists already/);
+    await fails(['export', path('none'), file], /checkpoint\.safetensors: cannot be read/);
+  });
+
+  it('refuses flags that differ from the run, and runs that are there already', async () => {
+    await works(command('run', ...tiny, '--steps', '1'));
+    const different = await codec(command('run', '--resume', '--batch', '2'));
+    expect(different).toMatchObject({ code: 2, out: '' });
+    expect(different.err).toMatch(/^codec: option '--batch 2' differs from the run's, which is 1\n$/);
+    expect((await codec(command('run', '--resume', '--model', 'base'))).code).toBe(2);
+    await fails(command('run', ...tiny), /run: holds a run already; continue it with --resume/);
+    await fails(command('other', '--resume'), /checkpoint\.safetensors: cannot be read: no such file/);
+    const { out } = await works(command('run', '--resume', '--steps', '2', '--batch', '1'));
+    expect(parse(out).at(-1)).toMatchObject({ type: 'end', step: 2, reason: 'finished' });
+  });
+
+  it('reports unreadable pictures and goes on, but needs one', async () => {
+    await writeFile(join(images, 'broken.png'), 'no picture');
+    const { out, err } = await works(command('run', ...tiny, '--steps', '1'));
+    expect(parse(out)[0]).toMatchObject({ type: 'skip', file: join(images, 'broken.png') });
+    expect(err).toContain('skipped');
+    await mkdir(path('empty'));
+    await fails(['train', '--images', path('empty'), '--out', path('x')], /empty: images: expected pictures/);
+    await fails(['train', '--images', path('none'), '--out', path('x')], /none/);
+  });
+
+  it('validates and draws a bar on a terminal', async () => {
+    const validation = path('validation');
+    await mkdir(validation);
+    await writeFile(join(validation, 'a.png'), encodePng(picture(256, 256)));
+    const { out, err } = await codec(
+      command('run', ...tiny, '--steps', '2', '--validation', validation, '--validate-every', '1'),
+      { columns: 100 },
+    );
+    expect(out).toBe('');
+    expect(err).toMatch(/\r█+ 2\/2 {2}loss \d+\.\d{3} {2}.*\/step {2}in \d+ s/);
+    expect(err).toMatch(/step 1: validation loss \d+\.\d+ \| \d\.\d{3} bpp \d+\.\d\d dB/);
+    const lines = parse(await readFile(path('run', 'log.jsonl'), 'utf8'));
+    expect(lines.filter(({ type }) => type === 'validation').map(({ step }) => step)).toEqual([0, 1, 2]);
+  });
+});
