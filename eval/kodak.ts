@@ -6,15 +6,20 @@
  * A run that was stopped goes on where it was; competitors are measured once and kept in out/competitors.jsonl.
  */
 import { rm } from 'node:fs/promises';
-import { type Dataset, findDataset, folderDataset } from '../datasets/index.js';
-import { UsageError } from '../src/errors.js';
 import { writeFileAtomic } from '../src/io/index.js';
 import { defaultQualities, learnedCodec } from './codecs.js';
 import { competitorCodecs, competitorNames } from './competitors.js';
 import { type Evaluation, evaluateCodec, evaluationJson } from './evaluate.js';
 import type { Measurement } from './measure.js';
 import { comparisonTable, curveTable } from './report.js';
-import { listOption, numberOption, numbersOption, parseOptions, runAsScript } from './script.js';
+import {
+  datasetOption,
+  listOption,
+  numberOption,
+  numbersOption,
+  parseOptions,
+  runAsScript,
+} from './script.js';
 import { ResultStore } from './store.js';
 
 const usage = `Usage: node dist/eval/kodak.js [options]
@@ -56,22 +61,6 @@ const options = {
   help: { type: 'boolean' },
 } as const;
 
-type Values = ReturnType<typeof parseOptions<typeof options>>;
-
-/** The set that the options ask for. */
-export async function datasetOf(
-  values: Pick<Values, 'dataset' | 'validation' | 'images' | 'data'>,
-  byDefault: string,
-): Promise<Dataset> {
-  const { dataset, validation, images, data } = values;
-  if ([dataset, validation, images].filter((value) => value !== undefined).length > 1) {
-    throw new UsageError('Expected only one of --dataset, --validation and --images');
-  }
-  if (images !== undefined) return folderDataset(images);
-  const name = validation ? 'validation' : (dataset ?? byDefault);
-  return findDataset(name, data === undefined ? {} : { dataDir: data });
-}
-
 /** One line per picture, to the error stream. */
 function reportProgress(done: number, total: number, measurements: readonly Measurement[]): void {
   const points = measurements.map(({ bpp, psnr }) => `${bpp.toFixed(3)}/${psnr.toFixed(2)}`).join(' ');
@@ -106,7 +95,7 @@ async function main(args: readonly string[]): Promise<void> {
   const limit = numberOption('--limit', values.limit, undefined, [1, 1e9]);
   const lagrangian = numberOption('--lagrangian', values.lagrangian, undefined, [0, 1e6]);
   const qualities = numbersOption('--qualities', values.qualities, defaultQualities, [0, 100]);
-  const dataset = await datasetOf(values, 'kodak');
+  const dataset = await datasetOption(values, 'kodak');
   const competitors = await competitorCodecs(listOption(values.competitors, competitorNames), threads);
   const codec = await learnedCodec({
     ...(values.model === undefined ? {} : { model: values.model }),

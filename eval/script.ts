@@ -5,6 +5,7 @@
 import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { type Dataset, findDataset, folderDataset } from '../datasets/index.js';
 import { CodecError, UsageError } from '../src/errors.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -54,6 +55,25 @@ export function numbersOption(
 ): readonly number[] {
   if (text === undefined) return byDefault;
   return listOption(text, []).map((part) => numberOption(name, part, 0, bounds));
+}
+
+/** The data set that --dataset, --validation, --images and --data ask for; UsageError where they contradict. */
+export async function datasetOption(
+  values: {
+    readonly dataset?: string | undefined;
+    readonly validation?: boolean | undefined;
+    readonly images?: string | undefined;
+    readonly data?: string | undefined;
+  },
+  byDefault: string,
+): Promise<Dataset> {
+  const { dataset, validation, images, data } = values;
+  if ([dataset, validation, images].filter((value) => value !== undefined).length > 1) {
+    throw new UsageError('Expected only one of --dataset, --validation and --images');
+  }
+  if (images !== undefined) return folderDataset(images);
+  const name = validation ? 'validation' : (dataset ?? byDefault);
+  return findDataset(name, data === undefined ? {} : { dataDir: data });
 }
 
 /**

@@ -11,12 +11,19 @@ import { type EngineName, engineNames } from '../codec/transform-engine.js';
 import { loadImage } from '../datasets/index.js';
 import { UsageError } from '../src/errors.js';
 import { writeFileAtomic } from '../src/io/index.js';
+import { leastPoints } from './bd-rate.js';
 import { defaultQualities, weightsHash } from './codecs.js';
-import { datasetOf } from './kodak.js';
 import { type MeanValues, type Measurement, meanCurve } from './measure.js';
 import { centreCrop, type SweepSetting, sweepPicture, sweepSettings } from './quantizer-sweep.js';
 import { compare, exchangeResults, textTable } from './report.js';
-import { listOption, numberOption, numbersOption, parseOptions, runAsScript } from './script.js';
+import {
+  datasetOption,
+  listOption,
+  numberOption,
+  numbersOption,
+  parseOptions,
+  runAsScript,
+} from './script.js';
 import { ResultStore } from './store.js';
 
 const defaults = {
@@ -66,9 +73,9 @@ export interface SweptSetting {
   readonly curve: readonly MeanValues[];
 }
 
-/** BD-rate of every setting against the first one, over all qualities and over each half of them. */
+/** BD-rate of every setting against the first one, over all qualities and over the lower and upper ones (which overlap). */
 export function sweepTable(swept: readonly SweptSetting[]): string {
-  const half = Math.ceil(swept[0].curve.length / 2) + 1;
+  const half = Math.max(leastPoints, Math.ceil(swept[0].curve.length / 2) + 1);
   const parts = [
     (curve: readonly MeanValues[]) => curve,
     (curve: readonly MeanValues[]) => curve.slice(0, half),
@@ -95,14 +102,15 @@ async function main(args: readonly string[]): Promise<void> {
   const threads = numberOption('--threads', values.threads, 0, [0, 256]);
   const crop = numberOption('--crop', values.crop, defaults.crop, [0, 65536]);
   const qualities = numbersOption('--qualities', values.qualities, defaultQualities, [0, 100]);
-  if (qualities.length < 4) throw new UsageError(`--qualities: expected at least 4, got ${qualities.length}`);
+  if (qualities.length < leastPoints)
+    throw new UsageError(`--qualities: expected at least ${leastPoints}, got ${qualities.length}`);
   const settings = sweepSettings({
     quantizers: listOption(values.quantizers, quantizerNames),
     lagrangians: numbersOption('--lagrangians', values.lagrangians, defaults.lagrangians, [0, 1e6]),
     offsets: numbersOption('--offsets', values.offsets, defaults.offsets, [0, 0.5]),
   });
   const model = await loadModel(values.model);
-  const dataset = await datasetOf(values, 'validation');
+  const dataset = await datasetOption(values, 'validation');
   const images = dataset.images.slice(0, numberOption('--limit', values.limit, undefined, [1, 1e9]));
   const out = values.out ?? 'out/sweep.json';
   const store = await ResultStore.open<Measurement[]>(`${out}.partial`);
@@ -114,7 +122,8 @@ async function main(args: readonly string[]): Promise<void> {
     const picture = { ...loaded, image: centreCrop(loaded.image, crop) };
     const keyOf = (setting: string): string => [setting, version, picture.sha256].join(' | ');
     const open = settings.filter(({ name }) => !store.get(keyOf(name)));
-    const results = await sweepPicture(model, picture, open, { qualities, engine, threads });
+    const results =
+      open.length === 0 ? {} : await sweepPicture(model, picture, open, { qualities, engine, threads });
     for (const { name } of open) await store.put(keyOf(name), results[name]);
     for (const { name } of settings) measurements.get(name)!.push(...store.get(keyOf(name))!);
     console.error(`${done + 1}/${images.length} ${picture.name}`);
