@@ -1,6 +1,6 @@
-/** `codec demo`, which `npm start` runs: codes the sample picture and shows it beside JPEG, WebP and AVIF. */
+/** `codec demo`, which `npm start` runs: codes the sample picture, or another one, and shows it beside JPEG, WebP and AVIF. */
 import { mkdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { psnr } from '../../../eval/metrics/psnr.js';
 import { encodeImage, readImage } from '../../../src/io/index.js';
@@ -36,10 +36,11 @@ function resultTable(results: readonly RivalResult[]): string[] {
   return table([['', 'quality', 'bytes', 'bpp', 'PSNR', 'encode', 'decode'], ...rows], 'lrrrrrr');
 }
 
-async function run(context: Context, options: Options): Promise<void> {
+async function run(context: Context, input: string | undefined, options: Options): Promise<void> {
   const { quality, engine, threads, out } = options;
-  const path = samplePath();
+  const path = input ?? samplePath();
   const { image } = await readImage(path);
+  const stem = basename(path, extname(path));
   const name = options.model ?? (await bestBundledModel());
   const model = await modelNamed(name);
   const coding = { model, engine, threads };
@@ -48,7 +49,7 @@ async function run(context: Context, options: Options): Promise<void> {
   await about(path, () => decodeWithReport(warm.bytes, coding));
   const encoded = await about(path, () => encodeWithReport(image, { ...coding, quality }));
   const decoded = await about(path, () => decodeWithReport(encoded.bytes, coding));
-  const files = { encoded: join(out, 'sample.tlc'), decoded: join(out, 'sample-decoded.png') };
+  const files = { encoded: join(out, `${stem}.tlc`), decoded: join(out, `${stem}-decoded.png`) };
   await about(out, () => mkdir(out, { recursive: true }));
   await context.write(files.encoded, encoded.bytes, {});
   await context.write(files.decoded, (await encodeImage(decoded.image, 'png')).bytes, {});
@@ -62,6 +63,13 @@ async function run(context: Context, options: Options): Promise<void> {
     encodeSeconds: sumOf(encoded.seconds),
     decodeSeconds: sumOf(decoded.seconds),
   };
+  const { width, height } = image;
+  if (!options.json) {
+    context.print(
+      `${basename(path)}, ${width} x ${height}, on ${encoded.engine}; the others at the nearest size:`,
+    );
+    context.print('');
+  }
   const rivals = await rivalsAt(image, size).catch((error: unknown) => {
     context.say(`codec: note: no comparison: ${describeError(error)}`);
     return [];
@@ -71,11 +79,6 @@ async function run(context: Context, options: Options): Promise<void> {
     const numbers = results.map((result) => ({ ...result, psnr: finite(result.psnr) }));
     return context.printJson({ picture: path, engine: encoded.engine, results: numbers, files });
   }
-  const { width, height } = image;
-  context.print(
-    `The sample picture, ${width} x ${height}, on ${encoded.engine}; the others at the nearest size:`,
-  );
-  context.print('');
   for (const line of resultTable(results)) context.print(`  ${line}`);
   context.print('');
   context.print(`Wrote ${files.encoded} and ${files.decoded}.`);
@@ -85,11 +88,12 @@ async function run(context: Context, options: Options): Promise<void> {
 export function addDemo(program: Command, context: Context): void {
   const command = program
     .command('demo')
-    .summary('code the sample picture and compare with JPEG, WebP and AVIF')
+    .summary('code a picture and compare with JPEG, WebP and AVIF')
     .description(
-      'Encode and decode the sample picture, print size, PSNR and times beside JPEG, WebP and AVIF files of the ' +
+      'Encode and decode a picture, print size, PSNR and times beside JPEG, WebP and AVIF files of the ' +
         'nearest size (at most 2 % larger), and write the encoded and the decoded picture.',
     )
+    .argument('[input]', 'a picture (default: the sample picture that comes with the package)')
     .addOption(
       new Option('-q, --quality <0-100>', 'quality to encode with')
         .argParser(numberFrom(0, 100))
@@ -100,6 +104,6 @@ export function addDemo(program: Command, context: Context): void {
     .addOption(threadsOption())
     .option('--out <folder>', 'where to write the two files', 'out')
     .addOption(jsonOption())
-    .action((options: Options) => run(context, options));
-  examples(command, ['codec demo -q 30']);
+    .action((input: string | undefined, options: Options) => run(context, input, options));
+  examples(command, ['codec demo', 'codec demo photo.jpg -q 30']);
 }
