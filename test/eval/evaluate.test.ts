@@ -58,6 +58,8 @@ describe('ResultStore', () => {
     expect([again.get('a'), again.get('b'), again.get('c'), again.size]).toEqual([3, 2, undefined, 2]);
     await again.put('c', 4);
     expect((await ResultStore.open<number>(path)).get('c')).toBe(4);
+    await again.put('lossless', Number.POSITIVE_INFINITY);
+    expect((await ResultStore.open<number>(path)).get('lossless')).toBe(Number.POSITIVE_INFINITY);
     await again.clear();
     expect((await ResultStore.open<number>(path)).size).toBe(0);
   });
