@@ -6,13 +6,14 @@ const cells = 16;
 const leastInterval = 100;
 
 export class Progress {
-  readonly #began = performance.now();
-  readonly #from: number;
+  #began = performance.now();
+  #from: number;
+  #moving = false;
   #done: number;
   #note = '';
   #drawn = Number.NEGATIVE_INFINITY;
 
-  /** @param done how much was done before this run; the speed is measured from here. */
+  /** @param done how much was done before this run. */
   constructor(
     readonly output: Output,
     readonly total: number,
@@ -42,6 +43,12 @@ export class Progress {
   }
 
   update(done: number, note: string): void {
+    if (!this.#moving) {
+      // What went before the first update was preparation and says nothing about the speed.
+      this.#moving = true;
+      this.#began = performance.now();
+      this.#from = done;
+    }
     this.#done = done;
     this.#note = note;
     this.draw();
@@ -56,7 +63,7 @@ export class Progress {
   /** Prints a line above the bar. */
   say(line: string): void {
     this.output.write(`\r\x1b[K${line}\n`);
-    if (this.#done === this.#from) return;
+    if (!this.#moving) return;
     this.#drawn = Number.NEGATIVE_INFINITY;
     this.draw();
   }

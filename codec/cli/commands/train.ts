@@ -3,17 +3,32 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { loadOnnxRuntime } from '../../../src/engines/onnxruntime.js';
+import type { TorchPrecision } from '../../../src/engines/torch.js';
 import { UsageError } from '../../../src/errors.js';
 import {
   type Checkpoint,
   checkpointFile,
   loadCheckpoint,
   type RunOptions,
+  saveCheckpoint,
 } from '../../../src/training/checkpoint.js';
 import { Photographs } from '../../../src/training/photographs.js';
-import { defaultRunOptions, train } from '../../../src/training/train.js';
+import { exportRun, importRun } from '../../../src/training/run-folder.js';
+import { TorchTrainer } from '../../../src/training/torch-trainer.js';
+import {
+  defaultRunOptions,
+  firstCheckpoint,
+  parameterSpecs,
+  type TrainingRun,
+  train,
+} from '../../../src/training/train.js';
 import { defaultValidation } from '../../../src/training/validation.js';
-import { type NetworkName, networkConfigs, pictureMultiple } from '../../networks/config.js';
+import {
+  type NetworkConfig,
+  type NetworkName,
+  networkConfigs,
+  pictureMultiple,
+} from '../../networks/config.js';
 import { about, type Context, FileError } from '../context.js';
 import { examples } from '../manual.js';
 import { exists, jsonOption, multipleOf64, numberFrom, verboseOption, wholeFrom } from '../options.js';
@@ -34,6 +49,12 @@ interface Options extends RunFlags {
   readonly validation?: string;
   readonly model?: NetworkName;
   readonly out: string;
+  readonly engine: 'onnxruntime' | 'torch';
+  readonly device?: string;
+  readonly precision: TorchPrecision;
+  readonly export?: string;
+  readonly exportSize: number;
+  readonly import?: string;
   readonly resume?: boolean;
   readonly checkpointEvery: number;
   readonly validateEvery: number;
@@ -145,6 +166,7 @@ async function run(context: Context, command: Command, options: Options): Promis
         images,
         validation,
         resume,
+        createEngine: torchEngine(config, options),
         checkpointPath: path,
         checkpointEvery: options.checkpointEvery,
         validateEvery: options.validateEvery,
@@ -174,6 +196,81 @@ async function run(context: Context, command: Command, options: Options): Promis
   }
 }
 
+/** Steps on PyTorch where they are asked for; onnxruntime is the default. */
+function torchEngine(
+  config: NetworkConfig,
+  { engine, device, precision }: Options,
+): TrainingRun['createEngine'] {
+  if (engine !== 'torch') return undefined;
+  return (options, state) =>
+    TorchTrainer.create(config, options, state, { device, precision, threads: options.threads });
+}
+
+/** --export: the run as a folder that trains without Node. */
+async function exportFolder(context: Context, command: Command, options: Options): Promise<void> {
+  const folder = options.export!;
+  const path = options.out === undefined ? undefined : checkpointFile(options.out);
+  const resume = path && (await exists(path)) ? await about(path, () => loadCheckpoint(path)) : undefined;
+  const settings = runOptions(command, options, resume);
+  const config = resume?.config ?? networkConfigs[options.model ?? 'base'];
+  const open = (source: string, leastSide: number): Promise<Photographs> =>
+    about(source, () =>
+      Photographs.open(source, {
+        leastSide,
+        onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
+      }),
+    );
+  const images = await open(options.images, settings.crop);
+  const validation = options.validation && (await open(options.validation, defaultValidation.crop));
+  const runtime = await loadOnnxRuntime();
+  const checkpoint = resume
+    ? { ...resume, options: settings }
+    : await firstCheckpoint({ runtime, config, options: settings, images });
+  await about(folder, () =>
+    exportRun(
+      folder,
+      checkpoint,
+      { images, validation: validation || undefined },
+      { bytes: options.exportSize * 1e6 },
+    ),
+  );
+  context.say(
+    `${folder}: ${config.name} at step ${count(checkpoint.step)}; train it with: python3 ${join(folder, 'run.py')} ${folder}`,
+  );
+}
+
+/** --import: the checkpoint that run.py left becomes the run's. */
+async function importFolder(context: Context, options: Options): Promise<void> {
+  const folder = options.import!;
+  const checkpoint = await about(folder, () => importRun(folder));
+  const path = checkpointFile(options.out);
+  const present = (await exists(path)) ? await about(path, () => loadCheckpoint(path)) : undefined;
+  if (present && present.step > checkpoint.step) {
+    throw new FileError(
+      options.out,
+      new UsageError(`holds step ${present.step}, which is beyond step ${checkpoint.step} of ${folder}`),
+    );
+  }
+  await about(options.out, async () => {
+    await mkdir(options.out, { recursive: true });
+    await saveCheckpoint(path, checkpoint, parameterSpecs(checkpoint.config));
+  });
+  context.say(`${path}: ${checkpoint.config.name} at step ${count(checkpoint.step)}`);
+}
+
+/** Usage error for an option that this way of calling needs. */
+function requireOption(command: Command, options: Options, key: 'images' | 'out', flags: string): void {
+  if (options[key] === undefined) command.error(`error: required option '${flags}' not specified`);
+}
+
+async function dispatch(context: Context, command: Command, options: Options): Promise<void> {
+  if (options.import === undefined) requireOption(command, options, 'images', '--images <folder>');
+  if (options.export === undefined) requireOption(command, options, 'out', '--out <run>');
+  if (options.import !== undefined) await importFolder(context, options);
+  else if (options.export !== undefined) await exportFolder(context, command, options);
+  else await run(context, command, options);
+}
+
 /** Adds the command. */
 export function addTrain(program: Command, context: Context): void {
   const { steps, batch, crop, learningRate, seed } = defaultRunOptions;
@@ -184,12 +281,12 @@ export function addTrain(program: Command, context: Context): void {
       'Train a network on a folder of photographs. Ctrl-C finishes the step and saves; --resume continues. ' +
         'Progress is a bar on a terminal and JSON lines on standard output otherwise; RUN/log.jsonl keeps the lines.',
     )
-    .requiredOption('--images <folder>', 'photographs to train on')
+    .option('--images <folder>', 'photographs to train on')
     .option('--validation <folder>', 'photographs to validate on (default: no validation)')
     .addOption(
       new Option('-m, --model <name>', 'the network (default: "base")').choices(Object.keys(networkConfigs)),
     )
-    .requiredOption('--out <run>', 'folder of the run: checkpoint.safetensors, log.jsonl')
+    .option('--out <run>', 'folder of the run: checkpoint.safetensors, log.jsonl')
     .option('--steps <n>', `steps in all (default: ${steps})`, wholeFrom(1))
     .option('--batch <n>', `crops per step (default: ${batch})`, wholeFrom(1, 4096))
     .option(
@@ -199,6 +296,22 @@ export function addTrain(program: Command, context: Context): void {
     )
     .option('--learning-rate <x>', `highest learning rate (default: ${learningRate})`, numberFrom(1e-9, 10))
     .option('--seed <n>', `decides every random choice (default: ${seed})`, wholeFrom(0, 2 ** 32 - 1))
+    .addOption(
+      new Option('--engine <name>', 'what makes the steps; torch needs python3 with PyTorch')
+        .choices(['onnxruntime', 'torch'])
+        .default('onnxruntime'),
+    )
+    .option('--device <name>', 'device of torch: cpu, cuda, cuda:1 (default: cuda where there is one)')
+    .addOption(
+      new Option('--precision <name>', 'arithmetic of torch between the layers')
+        .choices(['float32', 'bf16'])
+        .default('float32'),
+    )
+    .option('--export <folder>', 'do not train: write a folder that python3 trains on a machine without Node')
+    .addOption(
+      new Option('--export-size <MB>', 'pictures in that folder').argParser(wholeFrom(1)).default(45),
+    )
+    .option('--import <folder>', 'do not train: take what the training of such a folder has left')
     .option('--resume', "continue from the run's checkpoint, with its options")
     .addOption(
       new Option('--checkpoint-every <n>', 'steps between checkpoints').argParser(wholeFrom(1)).default(500),
@@ -221,9 +334,11 @@ export function addTrain(program: Command, context: Context): void {
     )
     .addOption(jsonOption())
     .addOption(verboseOption());
-  command.action((options: Options) => run(context, command, options));
+  command.action((options: Options) => dispatch(context, command, options));
   examples(command, [
     'codec train --images photos --validation held-out --out runs/mine',
+    'codec train --images photos --export box && python3 box/run.py box --out done',
+    'codec train --import done --out runs/mine',
     'codec train --resume --images photos --validation held-out --out runs/mine',
     'codec train --model tiny --images photos --out runs/tiny --steps 2000 | jq .loss',
   ]);

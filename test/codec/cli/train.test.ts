@@ -85,6 +85,42 @@ describe('codec train', () => {
     expect(parse(out).at(-1)).toMatchObject({ type: 'end', step: 2, reason: 'finished' });
   });
 
+  it('exports a run for another machine and takes it back', async () => {
+    const exported = await works([
+      'train',
+      '--images',
+      images,
+      '--export',
+      path('box'),
+      ...tiny,
+      '--steps',
+      '9',
+    ]);
+    expect(exported.err).toMatch(/box: tiny at step 0; train it with: python3 .*box\/run\.py /);
+    expect(await readFile(path('box', 'run.py'), 'utf8')).toContain('torch');
+    // What run.py leaves is a checkpoint like that of any run.
+    await works(command('done', ...tiny, '--steps', '1'));
+    const taken = await works(['train', '--import', path('done'), '--out', path('run')]);
+    expect(taken.err).toMatch(/run\/checkpoint\.safetensors: tiny at step 1\n$/);
+    const { out } = await works(command('run', '--resume', '--steps', '2'));
+    expect(parse(out).at(-1)).toMatchObject({ type: 'end', step: 2 });
+    const older = ['train', '--import', path('done'), '--out', path('run')];
+    await fails(older, /run: holds step 2, which is beyond step 1 of /);
+    await fails(['train', '--import', path('none'), '--out', path('x')], /none: import: expected a readable/);
+  });
+
+  it('says what is missing', async () => {
+    for (const args of [
+      ['--images', images],
+      ['--out', path('x')],
+      ['--import', path('x')],
+    ]) {
+      const { code, err } = await codec(['train', ...args]);
+      expect(err).toMatch(/^codec: required option '--(images|out) <\w+>' not specified\n$/);
+      expect(code).toBe(2);
+    }
+  });
+
   it('reports unreadable pictures and goes on, but needs one', async () => {
     await writeFile(join(images, 'broken.png'), 'no picture');
     const { out, err } = await works(command('run', ...tiny, '--steps', '1'));
