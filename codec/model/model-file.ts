@@ -128,8 +128,8 @@ async function modelId(tensors: ReadonlyMap<string, SafeTensor>): Promise<string
   return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** A piece of the file's metadata that is JSON of an object. */
-function parseJson(text: string | undefined, what: string): Record<string, unknown> {
+/** A piece of a file's metadata that is JSON of an object. */
+export function parseJson(text: string | undefined, what: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text ?? '');
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
@@ -157,15 +157,15 @@ const smallestSizes: Readonly<Record<keyof Omit<NetworkConfig, 'name'>, number>>
 const largestSize = 4096;
 
 /** The configuration, checked, because graphs are built from it before any tensor is looked at. */
-function parseConfig(text: string | undefined): NetworkConfig {
-  const config = parseJson(text, 'the configuration');
-  if (typeof config.name !== 'string') throw new FormatError('model: expected a name in the configuration');
+export function parseConfig(text: string | undefined): NetworkConfig {
+  const config = parseJson(text, 'configuration');
+  if (typeof config.name !== 'string') throw new FormatError('configuration: expected a name');
   for (const [key, smallest] of Object.entries(smallestSizes)) {
     const size = config[key];
     const whole = Number.isInteger(size) && (size as number) >= smallest && (size as number) <= largestSize;
     if (!whole || (key === 'latents' && (size as number) % 4 !== 0)) {
       throw new FormatError(
-        `model: expected ${smallest} to ${largestSize}${key === 'latents' ? ', a multiple of 4,' : ''} for ${key}, got ${JSON.stringify(size)}`,
+        `configuration: expected ${smallest} to ${largestSize}${key === 'latents' ? ', a multiple of 4,' : ''} for ${key}, got ${JSON.stringify(size)}`,
       );
     }
   }
@@ -238,6 +238,6 @@ export async function parseModel(
     firstCoded,
   };
   checkTables(tables, config);
-  const card = parseJson(metadata.card ?? '{}', 'the model card') as Record<string, string>;
+  const card = parseJson(metadata.card ?? '{}', 'model card') as Record<string, string>;
   return { config, card, parameters, tables, id: await modelId(tensors) };
 }

@@ -7,6 +7,7 @@
  * the optimizer's moments at zero.
  */
 import { join } from 'node:path';
+import { parseConfig, parseJson } from '../../codec/model/model-file.js';
 import type { NetworkConfig } from '../../codec/networks/config.js';
 import type { ParameterSpec } from '../../codec/networks/parameters.js';
 import { FormatError } from '../errors.js';
@@ -75,6 +76,12 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
       `${path}: expected "${kind}", got ${metadata.kind ? `"${metadata.kind}"` : 'another file'}`,
     );
   }
+  const config = parseConfig(metadata.config);
+  const options = parseJson(metadata.options, 'run options') as unknown as RunOptions;
+  const step = Number(metadata.step ?? Number.NaN);
+  if (!Number.isSafeInteger(step) || step < 0) {
+    throw new FormatError(`${path}: expected a whole number of steps, got ${metadata.step ?? 'none'}`);
+  }
   const state: TrainingState = new Map();
   for (const [key, tensor] of tensors) state.set(key, Float32Array.from(toFloat32(tensor)));
   for (const [key, values] of [...state]) {
@@ -83,10 +90,5 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
       if (!state.has(slotName(slot, key))) state.set(slotName(slot, key), new Float32Array(values.length));
     }
   }
-  return {
-    config: JSON.parse(metadata.config) as NetworkConfig,
-    options: JSON.parse(metadata.options) as RunOptions,
-    step: Number(metadata.step),
-    state,
-  };
+  return { config, options, step, state };
 }

@@ -106,7 +106,7 @@ describe('loadModel refuses', () => {
         changed((_, metadata) => {
           delete metadata.config;
         }),
-      /configuration, got none/,
+      /configuration: .*got none/,
     ],
     [
       'a configuration that is no JSON',
@@ -114,7 +114,7 @@ describe('loadModel refuses', () => {
         changed((_, metadata) => {
           metadata.config = '{';
         }),
-      /configuration, got "\{"/,
+      /configuration: .*got "\{"/,
     ],
     [
       'a model card that is no JSON',
