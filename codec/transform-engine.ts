@@ -7,13 +7,11 @@
  */
 import type { OnnxProgram, OnnxRuntime } from '../src/engines/onnxruntime.js';
 import { UnsupportedError, UsageError } from '../src/errors.js';
-import type { Tensor } from '../src/graph/index.js';
 import { compileExact, type ExactProgram, ExactWeights } from './exact/index.js';
 import type { ModelParts } from './model/model-file.js';
 import type { RatePoint } from './model/rate-point.js';
-import { decoderGraph, encoderGraph } from './networks/coder-graphs.js';
+import { type CoderGraph, decoderGraph, encoderGraph } from './networks/coder-graphs.js';
 import { contextPasses } from './networks/config.js';
-import type { Parameters } from './networks/parameters.js';
 
 export const engineNames = ['auto', 'onnxruntime', 'wasm'] as const;
 export type EngineName = (typeof engineNames)[number];
@@ -36,8 +34,6 @@ export interface TransformEngine {
     rate: RatePoint,
   ): Promise<Float32Array>;
 }
-
-type CoderGraph = { readonly parameters: Parameters; readonly outputs: Record<string, Tensor> };
 
 function analysed(results: Record<string, Float32Array>): AnalysedArea {
   return {

@@ -138,9 +138,7 @@ export function parseJson(text: string | undefined, what: string): Record<string
   } catch {
     // Said below.
   }
-  throw new FormatError(
-    `model: expected JSON of an object for ${what}, got ${JSON.stringify(text) ?? 'none'}`,
-  );
+  throw new FormatError(`${what}: expected JSON of an object, got ${JSON.stringify(text) ?? 'none'}`);
 }
 
 const smallestSizes: Readonly<Record<keyof Omit<NetworkConfig, 'name'>, number>> = {

@@ -1,4 +1,7 @@
-/** The parameters that a file's encoder and decoder need, found by building their graphs once. */
+/**
+ * The inference graphs of a coder, for codec/exact and for the transforms' engines, and the parameters that they need. All
+ * are for one picture of a padded size (multiples of 64); latents travel in the dense form of hyperprior.ts.
+ */
 import { Graph, type Tensor } from '../../src/graph/index.js';
 import { contextPasses, type NetworkConfig } from './config.js';
 import { contextPass, hyperAnalysis, hyperSynthesis, joinPasses, splitPasses } from './hyperprior.js';
@@ -6,85 +9,72 @@ import { type ParameterSpec, Parameters } from './parameters.js';
 import { rateTables } from './rate-tables.js';
 import { analysis, synthesis } from './transforms.js';
 
-/** Graph of the encoder's transforms: picture in, dense latents of the four passes and hyper-latents out. */
-export function encoderGraph(
-  config: NetworkConfig,
-  height: number,
-  width: number,
-): {
+/** An inference graph: its outputs by name and the parameters that it declared. */
+export interface CoderGraph {
   readonly parameters: Parameters;
-  readonly outputs: Record<string, Tensor>;
-} {
-  const graph = new Graph();
-  const parameters = new Parameters(graph);
-  const x = graph.input('x', [1, 3, height, width]);
-  const latents = analysis(parameters, config, x, {
-    features: graph.input('gain.features', [1, config.channels, 1, 1]),
-    latents: graph.input('gain.latents', [1, config.latents, 1, 1]),
-  });
-  const outputs: Record<string, Tensor> = { hyperLatents: hyperAnalysis(parameters, config, latents) };
-  splitPasses(latents).forEach((pass, index) => {
-    outputs[`pass${index}`] = pass;
-  });
-  return { parameters, outputs };
+  readonly outputs: Readonly<Record<string, Tensor>>;
 }
 
-/** Graph of the decoder's transform: dequantized dense latents in, picture out. */
-export function decoderGraph(
-  config: NetworkConfig,
-  height: number,
-  width: number,
-): {
-  readonly parameters: Parameters;
-  readonly outputs: Record<string, Tensor>;
-} {
+function coderGraph(build: (graph: Graph, parameters: Parameters) => Record<string, Tensor>): CoderGraph {
   const graph = new Graph();
   const parameters = new Parameters(graph);
-  const shape = [1, config.latents, height / 32, width / 32];
-  const passes = Array.from({ length: contextPasses }, (_, pass) => graph.input(`pass${pass}`, shape));
-  const x = synthesis(parameters, config, joinPasses(passes), {
-    features: graph.input('gain.features', [1, config.channels, 1, 1]),
-    latents: graph.input('gain.latents', [1, config.latents, 1, 1]),
+  return { parameters, outputs: build(graph, parameters) };
+}
+
+const gainInputs = (graph: Graph, config: NetworkConfig): { features: Tensor; latents: Tensor } => ({
+  features: graph.input('gain.features', [1, config.channels, 1, 1]),
+  latents: graph.input('gain.latents', [1, config.latents, 1, 1]),
+});
+
+/** Inputs for the dense latents of the first `count` passes. */
+const passInputs = (
+  graph: Graph,
+  config: NetworkConfig,
+  count: number,
+  height: number,
+  width: number,
+): Tensor[] =>
+  Array.from({ length: count }, (_, pass) =>
+    graph.input(`pass${pass}`, [1, config.latents, height / 32, width / 32]),
+  );
+
+/** The encoder's transforms: picture `x` in, dense latents `pass0..3` and `hyperLatents` out. */
+export const encoderGraph = (config: NetworkConfig, height: number, width: number): CoderGraph =>
+  coderGraph((graph, parameters) => {
+    const x = graph.input('x', [1, 3, height, width]);
+    const latents = analysis(parameters, config, x, gainInputs(graph, config));
+    const passes = splitPasses(latents).map((pass, index) => [`pass${index}`, pass] as const);
+    return { hyperLatents: hyperAnalysis(parameters, config, latents), ...Object.fromEntries(passes) };
   });
-  return { parameters, outputs: { x } };
-}
 
-/** Graph of the hyper-synthesis for a picture of that padded size. */
-export function hyperSynthesisGraph(
-  config: NetworkConfig,
-  height: number,
-  width: number,
-): {
-  readonly parameters: Parameters;
-  readonly outputs: Record<string, Tensor>;
-} {
-  const graph = new Graph();
-  const parameters = new Parameters(graph);
-  const z = graph.input('hyperLatents', [1, config.hyperLatents, height / 64, width / 64]);
-  const bias = graph.input('bias', [1, config.context, 1, 1]);
-  return { parameters, outputs: { features: hyperSynthesis(parameters, config, z, bias) } };
-}
+/** The decoder's transform: dequantized dense latents `pass0..3` in, picture `x` out. */
+export const decoderGraph = (config: NetworkConfig, height: number, width: number): CoderGraph =>
+  coderGraph((graph, parameters) => {
+    const latents = joinPasses(passInputs(graph, config, contextPasses, height, width));
+    return { x: synthesis(parameters, config, latents, gainInputs(graph, config)) };
+  });
 
-/** Graph of one context pass for a picture of that padded size. */
-export function contextPassGraph(
+/** The hyper-synthesis for a picture of that padded size: `hyperLatents`, `bias` in, `features` out. */
+export const hyperSynthesisGraph = (config: NetworkConfig, height: number, width: number): CoderGraph =>
+  coderGraph((graph, parameters) => {
+    const z = graph.input('hyperLatents', [1, config.hyperLatents, height / 64, width / 64]);
+    const bias = graph.input('bias', [1, config.context, 1, 1]);
+    return { features: hyperSynthesis(parameters, config, z, bias) };
+  });
+
+/** One context pass: `features`, `pass0..` before it and `bias` in, `means` and `logScales` out. */
+export const contextPassGraph = (
   config: NetworkConfig,
   pass: number,
   height: number,
   width: number,
-): {
-  readonly parameters: Parameters;
-  readonly outputs: Record<string, Tensor>;
-} {
-  const graph = new Graph();
-  const parameters = new Parameters(graph);
-  const features = graph.input('features', [1, config.context, height / 16, width / 16]);
-  const known = Array.from({ length: pass }, (_, k) =>
-    graph.input(`pass${k}`, [1, config.latents, height / 32, width / 32]),
-  );
-  const bias = graph.input('bias', [1, config.latents, 1, 1]);
-  const { means, logScales } = contextPass(parameters, config, pass, features, known, bias);
-  return { parameters, outputs: { means, logScales } };
-}
+): CoderGraph =>
+  coderGraph((graph, parameters) => {
+    const features = graph.input('features', [1, config.context, height / 16, width / 16]);
+    const known = passInputs(graph, config, pass, height, width);
+    const bias = graph.input('bias', [1, config.latents, 1, 1]);
+    return { ...contextPass(parameters, config, pass, features, known, bias) };
+  });
 
 /** All parameters of a coder; the prior's belong to training and to the making of tables only. */
 export function coderSpecs(config: NetworkConfig): Map<string, ParameterSpec> {
