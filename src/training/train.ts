@@ -88,13 +88,11 @@ export function averagedWeights(state: TrainingState): ParameterValues {
  * @throws UsageError when the checkpoint is of another network or already finished.
  */
 export async function train(run: TrainingRun): Promise<number> {
-  const { runtime, config, options, images, threads } = run;
-  const specs = parameterSpecs(config);
-  const schedule = scheduleOf(options);
-  let step = run.resume?.step ?? 0;
-  if (step >= options.steps) {
+  const { runtime, config, options, threads } = run;
+  const done = run.resume?.step ?? 0;
+  if (done >= options.steps) {
     throw new UsageError(
-      `train: expected fewer than ${options.steps} steps done, the checkpoint has ${step}`,
+      `train: expected fewer than ${options.steps} steps done, the checkpoint has ${done}`,
     );
   }
   const { state } = run.resume ?? (await firstCheckpoint(run));
@@ -103,6 +101,20 @@ export async function train(run: TrainingRun): Promise<number> {
   const trainer: StepEngine = run.createEngine
     ? await run.createEngine(trainerOptions, state)
     : await Trainer.create(runtime, config, trainerOptions, state);
+  try {
+    return await takeSteps(run, trainer, done);
+  } finally {
+    // An engine may be another process, which must not outlive a failed run.
+    await trainer.release();
+  }
+}
+
+/** The loop of `train`, from the first step after `done` on. */
+async function takeSteps(run: TrainingRun, trainer: StepEngine, done: number): Promise<number> {
+  const { runtime, config, options, images, threads } = run;
+  const specs = parameterSpecs(config);
+  const schedule = scheduleOf(options);
+  let step = done;
   await mkdir(dirname(run.checkpointPath), { recursive: true });
   const save = async (): Promise<void> => {
     await saveCheckpoint(run.checkpointPath, { config, options, step, state: await trainer.state() }, specs);
@@ -147,6 +159,5 @@ export async function train(run: TrainingRun): Promise<number> {
     if (step % run.validateEvery === 0 || last) await check();
     if (step % run.checkpointEvery === 0 || last || run.signal?.aborted) await save();
   }
-  await trainer.release();
   return step;
 }

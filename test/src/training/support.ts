@@ -21,12 +21,12 @@ export interface Workplace {
   remove(): void;
 }
 
-/** A temporary folder with `count` photographs of 96x80 pixels in its subfolder `images`. */
-export function workplace(count = 4): Workplace {
+/** A temporary folder with `count` photographs in a subfolder. */
+export function workplace(count = 4, width = 96, height = 80): Workplace {
   const folder = mkdtempSync(join(tmpdir(), 'training-'));
   const images = mkdtempSync(join(folder, 'images-'));
   for (let k = 0; k < count; k++) {
-    const image = picture(k % 2 ? 'texture' : 'mixed', 96, 80, 3, k);
+    const image = picture(k % 2 ? 'texture' : 'mixed', width, height, 3, k);
     writeFileSync(join(images, `picture-${k}.png`), encodePng(image, { deflate: deflateSync }));
   }
   return {
