@@ -171,14 +171,15 @@ export class EntropyModel {
     return { passes, checksum };
   }
 
-  /** Comparable on every machine: float32 subtraction and product, then floor; NaN cannot pass the clamp. */
+  /** Comparable on every machine: float32 subtraction and product, then floor and clamp. */
   #scaleIndices(logScales: Float32Array): Uint8Array {
     const { latents, scaleOffset, scaleFactor } = this.#model.tables;
     const last = latents.count - 1;
     const indices = new Uint8Array(logScales.length);
     for (let n = 0; n < logScales.length; n++) {
       const index = Math.floor(Math.fround(Math.fround(logScales[n] - scaleOffset) * scaleFactor));
-      indices[n] = index > last ? last : index > 0 ? index : 0;
+      // Written so that NaN, too, gives 0.
+      if (index > 0) indices[n] = Math.min(index, last);
     }
     return indices;
   }

@@ -117,7 +117,9 @@ function runFastPng(chunks: readonly Uint8Array[]): DecodedPng {
     return decode(concatBytes([PNG_SIGNATURE, ...chunks]), { checkCrc: true });
   } catch (error) {
     const inner = error instanceof Error && error.cause instanceof Error ? ` ${error.cause.message}` : '';
-    const reason = error instanceof Error ? error.message : String(error);
+    const text = error instanceof Error ? error.message : String(error);
+    // What fast-png says where the pixel data ends before the last row.
+    const reason = text.includes('filter: undefined') ? 'the pixel data ends too early' : text;
     throw new FormatError(`Expected sound PNG data but decoding failed: ${reason}${inner}`, { cause: error });
   }
 }

@@ -5,6 +5,7 @@
 import type { NetworkConfig } from '../../codec/networks/config.js';
 import { Parameters, type ParameterValues } from '../../codec/networks/parameters.js';
 import { createSession, type OnnxRuntime } from '../engines/onnxruntime.js';
+import { UsageError } from '../errors.js';
 import { Graph, sizeOf } from '../graph/index.js';
 import { lowerToOnnx } from '../graph/onnx/lower.js';
 import { copyPlanar, setRatePoint } from './batches.js';
@@ -61,6 +62,7 @@ export async function validate(
   for (let index = 0; index < photographs.count && count < pictures; index++) {
     const picture = await photographs.get(index);
     if (!picture) continue;
+    if (Math.min(picture.width, picture.height) < crop) continue;
     const x = values.get('x')!;
     const [left, top] = [(picture.width - crop) >> 1, (picture.height - crop) >> 1];
     for (let sample = 0; sample < batch; sample++) {
@@ -81,6 +83,9 @@ export async function validate(
     count++;
   }
   await session.release();
+  if (count === 0) {
+    throw new UsageError(`validation: expected at least one picture of ${crop} x ${crop} pixels, got none`);
+  }
   return {
     loss: total / count,
     points: sums.map((sum, sample) => ({
