@@ -18,7 +18,6 @@ import {
   quantizerName,
   type Rect,
   readContainer,
-  readInfo,
   type TileGrid,
   tileAt,
 } from './format/index.js';
@@ -233,5 +232,3 @@ export async function decodeWithReport(
 export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Promise<Image> {
   return (await decodeWithReport(bytes, options)).image;
 }
-
-export { readInfo };

@@ -34,6 +34,7 @@ export {
   readContainer,
   readInfo,
 } from '../codec/format/index.js';
+export { type ChunkInfo, type FileInfo, info } from '../codec/info.js';
 export { bundledModels, defaultModelName, loadModel } from '../codec/model/load.js';
 export type { ParsedModel } from '../codec/model/model-file.js';
 export { quantizerNames } from '../codec/quantizers/quantizer.js';
