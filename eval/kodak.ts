@@ -37,6 +37,7 @@ const usage = `Usage: node dist/eval/kodak.js [options]
   --competitors A,B    of ${competitorNames.join(', ')} (default all; '' for none)
   --ms-ssim            also MS-SSIM
   --out FILE           results as JSON (default out/<set>-<model>-<quantizer>.json)
+  --markdown FILE      the tables as a document, too (docs/RESULTS.md is made this way)
   --cache FILE         competitors' results (default out/competitors.jsonl)
   --fresh              measure ours again even where a stopped run has results
   --help`;
@@ -56,6 +57,7 @@ const options = {
   competitors: { type: 'string' },
   'ms-ssim': { type: 'boolean' },
   out: { type: 'string' },
+  markdown: { type: 'string' },
   cache: { type: 'string' },
   fresh: { type: 'boolean' },
   help: { type: 'boolean' },
@@ -83,6 +85,22 @@ export function evaluationText(evaluation: Evaluation): string {
   }
   if (partial) parts.push('', 'Published curves are means over the whole set, so they are left out here.');
   return parts.join('\n');
+}
+
+/** The evaluation as a document that names the command it came from. */
+function evaluationDocument(evaluation: Evaluation, args: readonly string[]): string {
+  return [
+    '# Results',
+    '',
+    `Made by \`node dist/eval/kodak.js ${args.join(' ')}\`; not edited by hand. Rates are those of real files, PSNR is the`,
+    'mean over the pictures of the PSNR over RGB of 8-bit pictures, seconds were taken on a shared two-core machine that did',
+    'other work as well: compare them within one table only, and time a quiet machine with `codec bench`.',
+    '',
+    '```',
+    evaluationText(evaluation),
+    '```',
+    '',
+  ].join('\n');
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -124,6 +142,9 @@ async function main(args: readonly string[]): Promise<void> {
   await rm(`${out}.partial`, { force: true });
   console.log(evaluationText(evaluation));
   console.log(`\nwritten to ${out}`);
+  if (values.markdown) {
+    await writeFileAtomic(values.markdown, new TextEncoder().encode(evaluationDocument(evaluation, args)));
+  }
 }
 
 runAsScript(import.meta.url, main);
