@@ -16,6 +16,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Entry and generated module, relative to the repository, and the name of the exported constant. */
 const modules = [
   { entry: 'codec/exact/assembly/kernels.ts', output: 'codec/exact/kernels.wasm.ts', name: 'kernelsBase64' },
+  { entry: 'trellis/assembly/viterbi.ts', output: 'trellis/viterbi.wasm.ts', name: 'viterbiBase64' },
 ];
 
 const options = ['-O3', '--enable', 'simd', '--runtime', 'stub', '--noAssert', '--importMemory'];

@@ -4,6 +4,7 @@
  */
 import { trellisForm } from './butterflies.js';
 import { checkedTask, type TrellisTask } from './task.js';
+import { hasKernel, searchWasm } from './viterbi.js';
 import { type SearchResult, searchIntegers } from './viterbi-integer.js';
 
 /**
@@ -17,8 +18,7 @@ import { type SearchResult, searchIntegers } from './viterbi-integer.js';
  */
 export function searchTrellis(task: TrellisTask): SearchResult {
   const checked = checkedTask(task);
-  trellisForm(checked.machine);
-  return searchIntegers(checked);
+  return hasKernel(trellisForm(checked.machine)) ? searchWasm(checked) : searchIntegers(checked);
 }
 
 /**

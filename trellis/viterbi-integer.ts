@@ -98,8 +98,8 @@ export function searchIntegers(task: CheckedTask): SearchResult {
     const t = tableIndices ? tableIndices[n] : 0;
     const scaled = Math.floor(Math.abs(latents[n]) * perStep + 0.5);
     const weight = weights ? Math.floor(weights[n] * perWeight + 0.5) : unitWeight;
-    if (!(scaled < fixedLimit && t < rates.count && weight >= 0 && weight <= unitWeight))
-      throw latentError(task, n);
+    const weighs = !weights || (weights[n] >= 0 && weight <= unitWeight);
+    if (!(scaled < fixedLimit && t < rates.count && weighs)) throw latentError(task, n);
     branches(out, tables, t, scaled, latents[n] < 0 ? 1 : 0, weight, unit);
     for (let z = 0; z < states; z++) {
       const even = costs[from[2 * z]] + out.costs[subset[2 * z]];
