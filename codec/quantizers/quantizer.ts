@@ -33,8 +33,8 @@ const quantizers: readonly LatentQuantizer[] = [roundQuantizer, deadZoneQuantize
 /** Names of the quantizers that this version has. */
 export const quantizerNames: readonly string[] = quantizers.map((quantizer) => quantizer.name);
 
-/** Price of a bit that did best on the validation set for rate-aware quantizers (docs/RESULTS.md). */
-export const defaultLagrangian = 0.06;
+/** Price of a bit that did best on the validation set for `rdoq` (docs/TRAINING.md, "Quantizers"). */
+export const defaultLagrangian = 0.02;
 
 /** The quantizer of that name; UsageError with the known names otherwise. */
 export function quantizerOf(name: string): LatentQuantizer {
