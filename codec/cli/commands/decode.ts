@@ -80,6 +80,8 @@ async function run(context: Context, input: string, output: string, options: Opt
       encodedBytes: encoded.length,
       bitsPerPixel: (8 * encoded.length) / (width * height),
       engine: used,
+      // The decoder has compared it with the integers that it decoded.
+      latentsChecksum: header.latentsChecksum,
       seconds: elapsed,
       stages: times,
     });
