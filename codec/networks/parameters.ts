@@ -2,8 +2,7 @@
  * Declares the parameters of a network while its graph is built: every parameter is a graph input with a dotted name,
  * a shape and a rule for its untrained values.
  */
-import { UsageError } from '../../src/errors.js';
-import { type Graph, type Shape, sizeOf, type Tensor } from '../../src/graph/index.js';
+import type { Graph, Shape, Tensor } from '../../src/graph/index.js';
 
 /** Untrained values: all equal, or normally distributed with mean zero. */
 export type Initial = { readonly value: number } | { readonly deviation: number };
@@ -24,17 +23,5 @@ export class Parameters {
   get(name: string, shape: Shape, initial: Initial): Tensor {
     if (!this.specs.has(name)) this.specs.set(name, { shape, initial });
     return this.graph.input(name, shape);
-  }
-}
-
-/** UsageError unless `values` holds every parameter in its size. */
-export function checkParameters(specs: ReadonlyMap<string, ParameterSpec>, values: ParameterValues): void {
-  for (const [name, { shape }] of specs) {
-    const found = values.get(name)?.length;
-    if (found !== sizeOf(shape)) {
-      throw new UsageError(
-        `parameter ${name}: expected ${sizeOf(shape)} values for [${shape}], got ${found ?? 'none'}`,
-      );
-    }
   }
 }

@@ -4,7 +4,7 @@
  * followed by x <- x + tanh(x)*tanh(a), then a sigmoid.
  *
  * Training evaluates its densities in the graph; the integer tables of a model file are made from the same graph in
- * float64 (codec/model/tables.ts).
+ * float64 (codec/model/prior-tables.ts).
  */
 import {
   abs,

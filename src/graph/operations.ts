@@ -7,7 +7,7 @@
  * convolutions are in linear.ts and exported from here too.
  */
 import { UsageError } from '../errors.js';
-import { type BinaryOp, describe, type Graph, shapeError, type Tensor, type UnaryOp } from './graph.js';
+import { type BinaryOp, type Graph, shapeError, type Tensor, type UnaryOp } from './graph.js';
 import { requireImage } from './linear.js';
 import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from './shape.js';
 
@@ -292,11 +292,4 @@ export function depthToSpace(x: Tensor, block: number): Tensor {
   if (!(block >= 1) || c % (block * block))
     throw shapeError('depthToSpace', `channels in multiples of ${block * block}`, [x]);
   return x.graph.node('depthToSpace', [x], { block }, [n, c / (block * block), h * block, w * block]);
-}
-
-/** Tensors that must have one shape; for functions that build models. */
-export function requireSameShape(op: string, ...tensors: Tensor[]): void {
-  if (!tensors.every((tensor) => sameShape(tensor.shape, tensors[0].shape))) {
-    throw new UsageError(`${op}: expected equal shapes, got ${tensors.map(describe).join(', ')}`);
-  }
 }
