@@ -27,7 +27,7 @@ import type { ParsedModel } from './model/model-file.js';
 import { ratePointOf } from './model/rate-point.js';
 import { checkQuality } from './networks/config.js';
 import { toPlanes } from './pixels.js';
-import { defaultLagrangian, quantizerOf } from './quantizers/quantizer.js';
+import { quantizationOf, quantizerOf } from './quantizers/registry.js';
 import type { AnalysedArea, EngineName } from './transform-engine.js';
 
 export interface EncodeOptions {
@@ -48,7 +48,7 @@ export interface EncodeOptions {
   readonly maxPixels?: number;
   /** Carry the picture's ICC profile, EXIF and XMP (default true). */
   readonly metadata?: boolean;
-  /** Price of a bit in squared quantization steps, for rate-aware quantizers. */
+  /** Price of a bit in squared latents, for rate-aware quantizers; default: the model's for the quantizer. */
   readonly lagrangian?: number;
 }
 
@@ -63,7 +63,6 @@ export const defaultEncodeOptions = Object.freeze({
   threads: 0,
   maxPixels: defaultMaxPixels,
   metadata: true,
-  lagrangian: defaultLagrangian,
 });
 
 /** Pictures of more pixels are tiled, with tiles of `defaultTileSide`. */
@@ -141,14 +140,12 @@ export async function encodeWithReport(
   checkQuality(wished);
   checkPixelLimit(width, height, options.maxPixels ?? defaultEncodeOptions.maxPixels);
   const quality = snapQuality(wished);
-  const quantizer = quantizerOf(quantizerName(options));
-  const lagrangian = options.lagrangian ?? defaultEncodeOptions.lagrangian;
-  if (!(lagrangian >= 0 && lagrangian < Number.POSITIVE_INFINITY)) {
-    throw new UsageError(`lagrangian: expected a number of at least 0, got ${lagrangian}`);
-  }
+  const wishedQuantizer = quantizerOf(quantizerName(options)).name;
   const watch = stopwatch();
   const { color, alpha } = splitAlpha(createImage(width, height, image.channels, image.data));
   const model = typeof options.model === 'object' ? options.model : await loadModel(options.model);
+  const quantization = quantizationOf(model, wishedQuantizer, options.lagrangian);
+  const { quantizer } = quantization;
   const threads = checkedThreads(options.threads ?? defaultEncodeOptions.threads);
   const coder: Coder = await coderOf(model, options.engine ?? defaultEncodeOptions.engine, threads);
   const rate = ratePointOf(model, quality);
@@ -170,8 +167,7 @@ export async function encodeWithReport(
       tile.paddedHeight,
       tile.paddedWidth,
       rate,
-      quantizer,
-      lagrangian,
+      quantization,
       observer,
     );
     coded.push({ latentsChecksum: checksum, segment });

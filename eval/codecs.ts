@@ -8,6 +8,7 @@ import { decodeWithReport } from '../codec/decode.js';
 import { defaultEncodeOptions, type EncodeOptions, encodeWithReport } from '../codec/encode.js';
 import { loadModel } from '../codec/model/load.js';
 import type { ModelParts } from '../codec/model/model-file.js';
+import { quantizationOf } from '../codec/quantizers/registry.js';
 import { createImage, type Image } from '../src/io/index.js';
 import { estimateBits } from './estimate.js';
 
@@ -81,7 +82,7 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
   const { bytes, quantizer } = await encodeWithReport(small, settings);
   await decodeWithReport(bytes, { model, engine, threads });
   const { transforms } = await coderOf(model, engine, threads);
-  const lagrangian = wished.lagrangian ?? defaultEncodeOptions.lagrangian;
+  const { lagrangian } = quantizationOf(model, quantizer, wished.lagrangian);
   return {
     name: name ?? `${model.config.name} ${quantizer}`,
     version: [

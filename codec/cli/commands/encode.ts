@@ -7,7 +7,7 @@ import { readImage } from '../../../src/io/index.js';
 import { decode } from '../../decode.js';
 import { defaultEncodeOptions, effortQuantizers, encodeWithReport, tileThreshold } from '../../encode.js';
 import { fileExtension } from '../../format/index.js';
-import { quantizerNames } from '../../quantizers/quantizer.js';
+import { quantizerNames } from '../../quantizers/registry.js';
 import { about, type Context, FileError, inputName, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import {
