@@ -140,14 +140,14 @@ export async function descend(
   evaluate: (first: number, second: number) => Promise<number>,
 ): Promise<[number, number]> {
   const known = new Map<string, number>();
-  const valueOf = async (first: number, second: number): Promise<number> => {
+  const judge = async (first: number, second: number): Promise<number> => {
     const key = `${first} ${second}`;
     const value = known.get(key) ?? (await evaluate(first, second));
     known.set(key, value);
     return value;
   };
   let best: [number, number] = [...start];
-  let least = await valueOf(...best);
+  let least = await judge(...best);
   for (let moved = true; moved; ) {
     moved = false;
     const [first, second] = best;
@@ -159,7 +159,7 @@ export async function descend(
     ];
     for (const place of neighbours) {
       if (place.some((index, axis) => index < 0 || index >= sizes[axis])) continue;
-      const value = await valueOf(...place);
+      const value = await judge(...place);
       if (value < least) [best, least, moved] = [place, value, true];
     }
   }
