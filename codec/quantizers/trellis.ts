@@ -22,11 +22,11 @@ export function rateTablesOf(tables: TableSet): RateTables {
     const { costs, offsets, firstSymbols, count } = tables;
     rates = RateTables.fromRows(
       Array.from({ length: count }, (_, row) => {
-        const escape = offsets[row + 1] - 1;
+        const last = offsets[row + 1] - 1;
         return {
           first: firstSymbols[row],
-          bits: costs.subarray(offsets[row], escape),
-          escapeBits: costs[escape],
+          bits: costs.subarray(offsets[row], last),
+          escapeBits: costs[last],
         };
       }),
     );
