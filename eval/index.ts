@@ -1,4 +1,6 @@
 /** Public face of evaluation (`trellis-codec/eval`): metrics, BD-rate, published anchors, codecs to compare. */
+
+export * from '../src/metrics/psnr.js';
 export * from './anchors.js';
 export * from './bd-rate.js';
 export * from './codecs.js';
@@ -6,4 +8,3 @@ export * from './competitors.js';
 export * from './estimate.js';
 export * from './measure.js';
 export * from './metrics/ms-ssim.js';
-export * from './metrics/psnr.js';

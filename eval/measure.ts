@@ -4,10 +4,10 @@
  * as in published results.
  */
 import type { LoadedImage } from '../datasets/index.js';
+import { psnr } from '../src/metrics/psnr.js';
 import type { CurvePoint } from './bd-rate.js';
 import type { ImageCodec } from './codecs.js';
 import { msSsim } from './metrics/ms-ssim.js';
-import { psnr } from './metrics/psnr.js';
 import type { ResultStore } from './store.js';
 
 /** Values of one picture at one setting, or their means over pictures. */

@@ -15,9 +15,9 @@ import { leastScale, mostScale } from '../codec/networks/rate-tables.js';
 import { fromPlanes } from '../codec/pixels.js';
 import { type Quantization, quantizerOf } from '../codec/quantizers/registry.js';
 import { type Channels, createImage, type Image } from '../src/io/index.js';
+import { psnr } from '../src/metrics/psnr.js';
 import { type AnalysedPicture, analysePicture, fitTables } from '../src/training/fit-tables.js';
 import { bdRate } from './bd-rate.js';
-import { psnr } from './metrics/psnr.js';
 
 /** One picture at all qualities of a sweep. */
 export interface SweepPicture {

@@ -36,7 +36,8 @@ export async function analysePicture(coder: Coder, image: Image, quality: number
   const { paddedHeight: height, paddedWidth: width } = tileAt(tileGrid(image.width, image.height, 0), 0);
   const planes = toPlanes(image, { x: 0, y: 0, width, height });
   const rate = ratePointOf(coder.model, quality);
-  return { area: await coder.transforms.analyse(planes, height, width, rate), height, width, rate };
+  const shallow = await coder.transforms.shallow(planes, height, width);
+  return { area: await coder.transforms.analyse(shallow, rate), height, width, rate };
 }
 
 export interface FitOptions {

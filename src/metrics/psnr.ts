@@ -7,8 +7,8 @@
  * infinite PSNR. Sums are exact: integers far below 2^53.
  */
 
-import { UsageError } from '../../src/errors.js';
-import type { Image } from '../../src/io/image.js';
+import { UsageError } from '../errors.js';
+import type { Image } from '../io/image.js';
 
 /**
  * Mean squared error over the colour samples of two pictures.
