@@ -5,14 +5,15 @@
  *
  * Units: latents in quantization steps; dense form of the passes (networks/hyperprior.ts).
  */
-import { gridIntegers, quantizersOf, type StateMachine } from '../trellis/index.js';
-import { RansDecoder, RansEncoder, type TableSet } from './entropy/index.js';
+import { quantizersOf, type StateMachine } from '../trellis/index.js';
+import { RansDecoder, RansEncoder, type TableIndices, type TableSet } from './entropy/index.js';
 import { compileExact, type ExactProgram, ExactWeights } from './exact/index.js';
 import { crc32cOfIntegers } from './format/index.js';
 import type { ModelParts } from './model/model-file.js';
 import type { RatePoint } from './model/rate-point.js';
 import { contextPassGraph, hyperSynthesisGraph } from './networks/coder-graphs.js';
 import { contextPasses } from './networks/config.js';
+import { dequantizeLatents } from './quantizers/dequantize.js';
 import type { Quantization } from './quantizers/registry.js';
 import { type AnalysedArea, SizeCache } from './transform-engine.js';
 
@@ -41,7 +42,9 @@ export interface CodedPass {
   readonly indices: Int32Array;
   /** Tables of the quantizer, and the one that each integer was coded with. */
   readonly tables: TableSet;
-  readonly tableIndices: Uint8Array | Uint16Array;
+  readonly tableIndices: TableIndices;
+  /** What was quantized: latents minus means. Encoders only. */
+  readonly residuals: Float32Array;
 }
 
 /** Watches the coding of a tile, for estimates and for counting tables. */
@@ -55,8 +58,12 @@ interface Programs {
   readonly passes: readonly ExactProgram[];
 }
 
-/** Yields the integers of the coded latents of a pass: chosen by an encoder, read by a decoder. */
-type IndexSource = (pass: number, prediction: PassPrediction, positions: Int32Array) => Int32Array;
+/** Yields the integers of the coded latents of a pass, with their tables: chosen by an encoder, read by a decoder. */
+type IndexSource = (
+  pass: number,
+  prediction: PassPrediction,
+  positions: Int32Array,
+) => Pick<CodedPass, 'indices' | 'tableIndices'>;
 
 function gather<T extends Float32Array | Uint8Array>(values: T, positions: Int32Array): T {
   const picked = new (values.constructor as new (length: number) => T)(positions.length);
@@ -69,7 +76,7 @@ function tablesOf(
   scaleIndices: Uint8Array,
   indices: Int32Array,
   machine: StateMachine | undefined,
-): Uint8Array | Uint16Array {
+): TableIndices {
   if (!machine) return scaleIndices;
   const quantizers = quantizersOf(indices, { machine });
   return Uint16Array.from(quantizers, (quantizer, n) => 2 * scaleIndices[n] + quantizer);
@@ -119,8 +126,8 @@ export class EntropyModel {
       const indices = quantizer.quantize(task);
       const tableIndices = tablesOf(scaleIndices, indices, quantizer.machine);
       coder.putIndices(latentTables, tableIndices, indices, 0, indices.length);
-      observer.pass?.({ prediction, positions, indices, tables: latentTables, tableIndices });
-      return indices;
+      observer.pass?.({ prediction, positions, indices, tables: latentTables, tableIndices, residuals });
+      return { indices, tableIndices };
     };
     const coded = this.#codePasses(hyperLatents, height, width, rate, quantization, source);
     return { ...coded, segment: coder.finish() };
@@ -147,7 +154,7 @@ export class EntropyModel {
       const indices = new Int32Array(positions.length);
       const scaleIndices = gather(prediction.scaleIndices, positions);
       coder.getIndices(latentTables, scaleIndices, indices, 0, indices.length, quantizer.machine);
-      return indices;
+      return { indices, tableIndices: tablesOf(scaleIndices, indices, quantizer.machine) };
     };
     const coded = this.#codePasses(hyperLatents, height, width, rate, quantization, source);
     coder.finish();
@@ -159,7 +166,7 @@ export class EntropyModel {
     height: number,
     width: number,
     rate: RatePoint,
-    { quantizer: { machine }, step }: Quantization,
+    quantization: Quantization,
     source: IndexSource,
   ): CodedLatents {
     const programs = this.#programs.get(height, width);
@@ -175,9 +182,10 @@ export class EntropyModel {
       const { means, logScales } = programs.passes[pass].run(inputs);
       const scaleIndices = this.#scaleIndices(logScales);
       const positions = this.#codedPositions(scaleIndices);
-      const indices = source(pass, { means, scaleIndices, logScales }, positions);
-      const grid = machine ? gridIntegers(indices, { machine }) : indices;
-      for (let n = 0; n < positions.length; n++) means[positions[n]] += Math.fround(grid[n] * step);
+      const { indices, tableIndices } = source(pass, { means, scaleIndices, logScales }, positions);
+      const { machine } = quantization.quantizer;
+      const values = dequantizeLatents(indices, tableIndices, quantization, machine);
+      for (let n = 0; n < positions.length; n++) means[positions[n]] += values[n];
       passes.push(means);
       inputs[`pass${pass}`] = means;
       checksum = crc32cOfIntegers(indices, checksum);

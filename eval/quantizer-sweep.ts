@@ -10,7 +10,7 @@
 import type { Coder } from '../codec/coder.js';
 import { scaleTable } from '../codec/entropy/index.js';
 import { type QuantizerName, quantizerIds, tileAt, tileGrid, writeContainer } from '../codec/format/index.js';
-import { normalTables } from '../codec/model/latent-tables.js';
+import { normalParts } from '../codec/model/latent-tables.js';
 import { leastScale, mostScale } from '../codec/networks/rate-tables.js';
 import { fromPlanes } from '../codec/pixels.js';
 import { type Quantization, quantizerOf } from '../codec/quantizers/registry.js';
@@ -53,13 +53,7 @@ export function normalQuantization(
   lagrangian: number,
 ): Quantization {
   const scales = scaleTable(coder.model.tables.scales, leastScale, mostScale);
-  const rounded = Math.fround(step);
-  return {
-    quantizer: quantizerOf(name),
-    tables: normalTables(name, scales, rounded),
-    step: rounded,
-    lagrangian: Math.fround(lagrangian),
-  };
+  return { quantizer: quantizerOf(name), ...normalParts(name, scales, step, lagrangian) };
 }
 
 /** Bytes of the complete file, 8-bit picture and seconds of one picture at one quality. */

@@ -9,6 +9,7 @@
 import { costPerBit, gaussianRates } from '../../trellis/index.js';
 import { FREQUENCY_TOTAL, gaussianTables, quantizeFrequencies, TableSet } from '../entropy/index.js';
 import { isTrellisCoded, type QuantizerName, quantizerIds } from '../format/index.js';
+import { offsetColumns } from '../quantizers/dequantize.js';
 import type { QuantizerParts } from './model-file.js';
 
 /**
@@ -53,20 +54,30 @@ export function normalTables(name: QuantizerName, scales: ArrayLike<number>, ste
   return gaussianTables(Array.from(scales, (scale) => scale / step));
 }
 
+/** What a model has for a quantizer when nothing is counted: tables of normal latents, and no offsets. */
+export function normalParts(
+  name: QuantizerName,
+  scales: ArrayLike<number>,
+  step: number,
+  lagrangian: number,
+): QuantizerParts {
+  const rounded = Math.fround(step);
+  const tables = normalTables(name, scales, rounded);
+  return {
+    tables,
+    step: rounded,
+    offsets: new Float32Array(offsetColumns * tables.count),
+    lagrangian: Math.fround(lagrangian),
+  };
+}
+
 /** What a model has for all quantizers before anything is counted or swept. */
 export function defaultQuantizerParts(scales: ArrayLike<number>): Map<QuantizerName, QuantizerParts> {
   const names = Object.keys(quantizerIds) as QuantizerName[];
   return new Map(
     names.map((name) => {
       const { step, lagrangian } = initialSettings[isTrellisCoded(name) ? 'trellis' : 'scalar'];
-      return [
-        name,
-        {
-          tables: normalTables(name, scales, step),
-          step: Math.fround(step),
-          lagrangian: Math.fround(lagrangian),
-        },
-      ];
+      return [name, normalParts(name, scales, step, lagrangian)];
     }),
   );
 }

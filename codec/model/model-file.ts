@@ -19,6 +19,7 @@ import { TableSet, type TableTensors } from '../entropy/index.js';
 import { isTrellisCoded, type QuantizerName, quantizerIds } from '../format/index.js';
 import type { NetworkConfig } from '../networks/config.js';
 import type { ParameterSpec, ParameterValues } from '../networks/parameters.js';
+import { offsetColumns } from '../quantizers/dequantize.js';
 
 /** Everything a model consists of, in memory. */
 export interface ModelParts {
@@ -35,6 +36,8 @@ export interface QuantizerParts {
   readonly tables: TableSet;
   /** Distance of neighbouring values that some index can stand for, in latents; a float32 above 0. */
   readonly step: number;
+  /** What values are moved away from zero by, `[tables, offsetColumns]`, in latents (quantizers/dequantize.ts). */
+  readonly offsets: Float32Array;
   /** Price of a bit in squared latents. Only encoders look at it. */
   readonly lagrangian: number;
 }
@@ -82,10 +85,15 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
     );
   }
   const { quantizers, hyperLatents, scales, scaleOffset, scaleFactor, firstCoded } = parts.tables;
-  for (const [quantizer, { tables, step, lagrangian }] of quantizers) {
+  for (const [quantizer, { tables, step, offsets, lagrangian }] of quantizers) {
     const prefix = `quantizers.${quantizer}`;
     for (const [name, tensor] of tableTensors(prefix, tables.toTensors())) tensors.set(name, tensor);
     tensors.set(`${prefix}.step`, { dtype: 'F32', shape: [1], data: Float32Array.of(step) });
+    tensors.set(`${prefix}.offsets`, {
+      dtype: 'F32',
+      shape: [tables.count, offsetColumns],
+      data: offsets as Float32Array<ArrayBuffer>,
+    });
     tensors.set(`${prefix}.lagrangian`, { dtype: 'F32', shape: [1], data: Float32Array.of(lagrangian) });
   }
   for (const [name, tensor] of tableTensors('tables.hyperLatents', hyperLatents.toTensors())) {
@@ -135,7 +143,8 @@ function parseQuantizers(tensors: ReadonlyMap<string, SafeTensor>): Map<Quantize
     if (!tensors.has(`${prefix}.frequencies`)) continue;
     const [step] = required(tensors, `${prefix}.step`, 'F32').data as Float32Array;
     const [lagrangian] = required(tensors, `${prefix}.lagrangian`, 'F32').data as Float32Array;
-    quantizers.set(name, { tables: parseTables(tensors, prefix), step, lagrangian });
+    const offsets = required(tensors, `${prefix}.offsets`, 'F32').data as Float32Array;
+    quantizers.set(name, { tables: parseTables(tensors, prefix), step, offsets, lagrangian });
   }
   return quantizers;
 }
@@ -210,10 +219,15 @@ function checkTables(tables: EntropyTables, { ratePoints, hyperLatents }: Networ
   const { quantizers: known, scales, scaleOffset, scaleFactor, firstCoded } = tables;
   const expectations: readonly Expectation[] = [
     [`1 to ${mostScales} scales`, scales >= 1 && scales <= mostScales, scales],
-    ...[...known].flatMap(([name, { tables: own, step, lagrangian }]): Expectation[] => {
+    ...[...known].flatMap(([name, { tables: own, step, offsets, lagrangian }]): Expectation[] => {
       const count = isTrellisCoded(name) ? 2 * scales : scales;
       return [
         [`${count} tables of ${name}`, own.count === count, own.count],
+        [
+          `${offsetColumns} finite offsets for every table of ${name}`,
+          offsets.length === offsetColumns * count && offsets.every(Number.isFinite),
+          offsets.length,
+        ],
         [`a finite step of ${name} above 0`, step > 0 && step < Number.POSITIVE_INFINITY, step],
         [
           `a finite Lagrangian of ${name} of at least 0`,

@@ -52,5 +52,5 @@ export function quantizationOf(model: ModelParts, name: string, lagrangian?: num
   if (!(price >= 0 && price < Number.POSITIVE_INFINITY)) {
     throw new UsageError(`lagrangian: expected a number of at least 0, got ${price}`);
   }
-  return { quantizer, tables: parts.tables, step: parts.step, lagrangian: price };
+  return { quantizer, ...parts, lagrangian: price };
 }
