@@ -1,6 +1,6 @@
 /**
- * Chooses step and price of a bit of a quantizer together: every pair that is tried gets tables counted for it (or those
- * of normal latents), codes validation pictures at several qualities, and is judged by its BD-rate in the picture domain,
+ * Chooses step and price of a bit of a quantizer together: every pair that is tried gets tables and offsets
+ * fitted for it (or those of normal latents), codes validation pictures at several qualities, and is judged by its BD-rate in the picture domain,
  * because less error in the latents need not be less in the picture. Neighbours of the best pair are tried until none is
  * better. Pictures are analysed once.
  *
@@ -16,7 +16,8 @@ import { fromPlanes } from '../codec/pixels.js';
 import { type Quantization, quantizerOf } from '../codec/quantizers/registry.js';
 import { type Channels, createImage, type Image } from '../src/io/index.js';
 import { psnr } from '../src/metrics/psnr.js';
-import { type AnalysedPicture, analysePicture, fitTables } from '../src/training/fit-tables.js';
+import { type FitSet, fitQuantization } from '../src/training/fit-quantization.js';
+import { type AnalysedPicture, analysePicture } from '../src/training/fit-tables.js';
 import { bdRate } from './bd-rate.js';
 
 /** One picture at all qualities of a sweep. */
@@ -165,8 +166,8 @@ export interface SweepTask {
   readonly name: QuantizerName;
   /** Pictures that settings are judged by. */
   readonly pictures: readonly SweepPicture[];
-  /** Pictures that tables are counted on; none means the tables of normal latents. */
-  readonly fitPictures: readonly AnalysedPicture[];
+  /** What tables and offsets are fitted on; absent means tables of normal latents and no offsets. */
+  readonly fit?: FitSet;
   /** Values to try, rising. */
   readonly steps: readonly number[];
   readonly lagrangians: readonly number[];
@@ -192,7 +193,7 @@ const nearestIndex = (values: readonly number[], wished: number): number =>
 export async function sweepQuantizer(
   task: SweepTask,
 ): Promise<{ quantization: Quantization; result: SweepResult }> {
-  const { coder, name, pictures, fitPictures, steps, lagrangians, start, reference } = task;
+  const { coder, name, pictures, fit, steps, lagrangians, start, reference } = task;
   const tried = new Map<number, { quantization: Quantization; result: SweepResult }>();
   const place = (i: number, j: number): number => i * lagrangians.length + j;
   const [i, j] = await descend(
@@ -201,7 +202,7 @@ export async function sweepQuantizer(
     async (first, second) => {
       const setting = { step: steps[first], lagrangian: lagrangians[second] };
       const normal = normalQuantization(coder, name, setting.step, setting.lagrangian);
-      const quantization = fitPictures.length > 0 ? fitTables(coder.entropy, normal, fitPictures) : normal;
+      const quantization = fit ? fitQuantization(coder.entropy, normal, fit) : normal;
       const curve = await sweepCurve(coder, pictures, quantization);
       const result = { ...setting, bdRate: bdRate(reference, curve).percent, curve };
       tried.set(place(first, second), { quantization, result });

@@ -1,11 +1,7 @@
-/** `codec fit-tables`: counts the integers that quantizers really choose and writes the tables into a model file. */
+/** `codec fit-tables`: counts what quantizers really choose and writes tables and offsets into a model file. */
 import { type Command, Option } from 'commander';
-import {
-  type AnalysedPicture,
-  analysePicture,
-  defaultFitOptions,
-  fitTables,
-} from '../../../src/training/fit-tables.js';
+import { fitQuantization, fitSet } from '../../../src/training/fit-quantization.js';
+import { type AnalysedPicture, analysePicture, defaultFitOptions } from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
 import type { QuantizerName } from '../../format/index.js';
 import { loadModel } from '../../model/load.js';
@@ -40,20 +36,21 @@ async function run(context: Context, source: string, output: string, options: Op
     for (const quality of tuningQualities) pictures.push(await analysePicture(coder, image, quality));
   }
   context.say(`${count(images.length)} pictures at ${tuningQualities.length} qualities`);
+  const set = fitSet(coder.entropy, model.tables.scales, pictures);
   const { stderr } = context.streams;
   const progress = stderr.isTTY ? new Progress(stderr, options.quantizers.length) : undefined;
   const parts = new Map<QuantizerName, QuantizerParts>();
   for (const name of options.quantizers) {
     progress?.update(parts.size, name);
-    const fitted = fitTables(coder.entropy, quantizationOf(model, name), pictures, options);
-    parts.set(name, fitted);
+    const quantization = quantizationOf(model, name);
+    parts.set(name, fitQuantization(coder.entropy, quantization, set, { rounds: options.rounds }));
   }
   progress?.update(parts.size, '');
   progress?.end();
   await writeTuned(context, output, model, parts, options);
   if (output === '-') return;
   const { id } = await loadModel(output);
-  context.say(`${output}: tables of ${options.quantizers.join(', ')}, id ${id}`);
+  context.say(`${output}: tables and offsets of ${options.quantizers.join(', ')}, id ${id}`);
 }
 
 /** Adds the command. */
@@ -62,7 +59,8 @@ export function addFitTables(program: Command, context: Context): void {
     .command('fit-tables')
     .summary('count the tables of quantizers on photographs')
     .description(
-      'Code photographs, count the integers that quantizers really choose, and write the tables into a copy of the model. ' +
+      'Code photographs, count the integers that quantizers really choose, and write tables and reconstruction offsets into ' +
+        'a copy of the model. ' +
         'Steps and prices of a bit stay as the model has them; "codec sweep" chooses those. Test pictures are refused.',
     )
     .argument('<model>', 'bundled model or model file')

@@ -10,6 +10,7 @@ import {
   sweepQuantizer,
 } from '../../../eval/quantizer-sweep.js';
 import { writeFileAtomic } from '../../../src/io/index.js';
+import { fitSet } from '../../../src/training/fit-quantization.js';
 import { type AnalysedPicture, analysePicture } from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
 import { isTrellisCoded, type QuantizerName } from '../../format/index.js';
@@ -82,7 +83,8 @@ async function run(context: Context, source: string, output: string, options: Op
       for (const quality of tuningQualities) fitPictures.push(await analysePicture(coder, image, quality));
     }
   }
-  const tables = fitPictures.length > 0 ? 'fitted' : 'normal';
+  const set = fitPictures.length > 0 ? fitSet(coder.entropy, model.tables.scales, fitPictures) : undefined;
+  const tables = set ? 'fitted' : 'normal';
   const reference = await sweepCurve(coder, pictures, normalQuantization(coder, 'round', 1, 0));
   context.say(
     `${count(pictures.length)} pictures; BD-rates are against rounding with tables of normal latents`,
@@ -98,7 +100,7 @@ async function run(context: Context, source: string, output: string, options: Op
       coder,
       name,
       pictures,
-      fitPictures,
+      fit: set,
       steps: options.steps ?? grid.steps,
       // Rounding does not look at the price of a bit.
       lagrangians: name === 'round' ? [0] : (options.lagrangians ?? grid.lagrangians),
