@@ -108,7 +108,7 @@ describe('evaluateCodec', () => {
     const task = {
       codec: stepCodec('ours', 1),
       competitors: [stepCodec('theirs', 2)],
-      dataset: await folderDataset(folder, 'mine'),
+      dataset: await folderDataset(folder, { name: 'mine' }),
       limit: 2,
       store: await ResultStore.open<Measurement>(join(folder, 'ours.jsonl')),
       competitorStore: await ResultStore.open<Measurement>(join(folder, 'theirs.jsonl')),
@@ -145,7 +145,7 @@ describe('evaluateCodec', () => {
     const task = {
       codec: stepCodec('ours', 1),
       competitors: [],
-      dataset: await folderDataset(folder, 'kodak'),
+      dataset: await folderDataset(folder, { name: 'kodak' }),
       store: await ResultStore.open<Measurement>(),
       competitorStore: await ResultStore.open<Measurement>(),
     };
