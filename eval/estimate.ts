@@ -3,13 +3,16 @@
  * network's own log-scale says, before that is rounded to a table; hyper-latents cost what their tables say. The
  * difference to the real bytes is what tables and coder lose: it should stay within 1 %.
  *
- * For quantizers whose integers are multiples of one step (round, deadzone, rdoq). Container, alpha and metadata are not in it.
+ * For quantizers whose integers are multiples of one step (`estimatedQuantizers`). Container, alpha and metadata are not in it.
  */
 
 import { normalTail } from '../codec/entropy/index.js';
 import type { CodingObserver } from '../codec/entropy-model.js';
 import type { ModelParts } from '../codec/model/model-file.js';
 import { leastScale, mostScale } from '../codec/networks/rate-tables.js';
+
+/** Quantizers that bits can be estimated of. */
+export const estimatedQuantizers: readonly string[] = ['round', 'deadzone', 'rdoq'];
 
 /** As in training: rarer events are charged as if they had this probability. */
 const leastProbability = 1e-9;

@@ -11,6 +11,7 @@ import { FormatError } from '../src/errors.js';
 import type { BdPsnr, BdRate, CurvePoint } from './bd-rate.js';
 import type { Interpolation } from './interpolation.js';
 import type { MeanValues, Measurement } from './measure.js';
+import type { MetricName } from './metrics/metrics.js';
 
 /** A picture that was measured. */
 export interface EvaluatedImage {
@@ -18,7 +19,7 @@ export interface EvaluatedImage {
   readonly name: string;
   readonly width: number;
   readonly height: number;
-  /** Of the file, hexadecimal. */
+  /** Of the pixels (datasets/pixel-hash.ts), hexadecimal: repacked copies are the same picture. */
   readonly sha256: string;
 }
 
@@ -52,7 +53,11 @@ export interface MeasuredCodec {
   /** Everything besides name and setting that results depend on: model id, library versions, options. */
   readonly version: string;
   readonly source?: string;
-  /** One point per setting, from small files to large ones: means over the pictures that have all settings. */
+  /** Thousands of multiply-accumulates per pixel of the picture, of our networks. */
+  readonly kmacPerPixel?: { readonly encode: number; readonly decode: number };
+  /** Settings of the sweep, from small files to large ones. */
+  readonly settings: readonly number[];
+  /** One point per setting, in their order: means over the pictures that have all settings. */
   readonly curve: readonly MeanValues[];
   /** Every picture at every setting, pictures in the order of `images`. */
   readonly perImage: readonly Measurement[];
@@ -84,16 +89,13 @@ export interface PerImageRates {
   readonly leftOut: readonly { readonly image: string; readonly reason: string }[];
 }
 
-/** Quality measures that curves are compared by. */
-export type ComparedMetric = 'psnr' | 'ms-ssim' | 'ssimulacra2';
-
 /** Two codecs at equal quality, over the pictures that both have; one of two that are published has no pictures. */
 export interface EvaluatedComparison {
   /** Name of the codec that is judged. */
   readonly tested: string;
   /** Name of the codec that it is judged by. */
   readonly reference: string;
-  readonly metric: ComparedMetric;
+  readonly metric: MetricName;
   /** Pictures that the mean curves are over. */
   readonly images: number;
   /** BD-rate of the mean curves, with the interval (in the metric's decibels or points) that it is over; PCHIP. */

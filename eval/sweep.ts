@@ -13,9 +13,11 @@ import { UsageError } from '../src/errors.js';
 import { writeFileAtomic } from '../src/io/index.js';
 import { leastPoints } from './bd-rate.js';
 import { defaultQualities, weightsHash } from './codecs.js';
+import { compareCurves } from './comparison.js';
+import { exchangeResults } from './exchange.js';
 import { type MeanValues, type Measurement, meanCurve } from './measure.js';
 import { centreCrop, type SweepSetting, sweepPicture, sweepSettings } from './quantizer-sweep.js';
-import { compare, exchangeResults, textTable } from './report.js';
+
 import {
   datasetOption,
   listOption,
@@ -25,6 +27,7 @@ import {
   runAsScript,
 } from './script.js';
 import { ResultStore } from './store.js';
+import { textTable } from './tables.js';
 
 const defaults = {
   lagrangians: [0.02, 0.04, 0.06, 0.08, 0.1, 0.13],
@@ -83,8 +86,8 @@ export function sweepTable(swept: readonly SweptSetting[]): string {
   ];
   const rows = swept.map(({ setting, curve }) => {
     const rates = parts.map((part) => {
-      const rival = { title: 'round', source: '', curve: part(swept[0].curve) };
-      return compare(part(curve), rival).rate?.percent.toFixed(2) ?? '-';
+      const { rate } = compareCurves(part(curve), part(swept[0].curve));
+      return rate?.percent.toFixed(2) ?? '-';
     });
     const seconds = curve.reduce((sum, { encodeSeconds }) => sum + encodeSeconds, 0) / curve.length;
     return [setting.name, ...rates, seconds.toFixed(3)];
