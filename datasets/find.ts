@@ -55,7 +55,7 @@ export const datasetNames = Object.keys(knownDatasets) as DatasetName[];
  *
  * @throws UsageError with the known names for another one
  * @example
- * Object.keys(knownDataset('kodak').manifest).length; // 24
+ * Object.keys(knownDataset('kodak').manifest).length; // => 24
  */
 export function knownDataset(name: string): KnownDataset {
   if (!Object.hasOwn(knownDatasets, name)) {

@@ -11,7 +11,7 @@ import { type Image, splitAlpha } from '../src/io/index.js';
  * The hash of a picture's colour samples, in hexadecimal.
  *
  * @example
- * pixelHash(createImage(1, 1, 3, Uint8Array.of(1, 2, 3))).slice(0, 8); // "7c528aad"
+ * pixelHash(createImage(1, 1, 3, Uint8Array.of(1, 2, 3))).slice(0, 8); // => "7c528aad"
  */
 export function pixelHash(image: Image): string {
   const { width, height, channels, data } = splitAlpha(image).color;

@@ -25,7 +25,7 @@ export const commandTimeout = 600_000;
  *
  * @throws UsageError for an empty command or a quote that does not end
  * @example
- * splitCommand('cjxl "{in}" {out} -q {q}'); // ["cjxl", "{in}", "{out}", "-q", "{q}"]
+ * splitCommand('cjxl "{in}" {out} -q {q}'); // => ["cjxl", "{in}", "{out}", "-q", "{q}"]
  */
 export function splitCommand(text: string): string[] {
   if ((text.replace(/"[^"]*"|'[^']*'/g, '').match(/["']/g) ?? []).length > 0) {
@@ -41,7 +41,7 @@ export function splitCommand(text: string): string[] {
  *
  * @throws UsageError for a name that has no value
  * @example
- * fillCommand(['cjxl', '-q', '{q}'], { q: '50' }); // ["cjxl", "-q", "50"]
+ * fillCommand(['cjxl', '-q', '{q}'], { q: '50' }); // => ["cjxl", "-q", "50"]
  */
 export function fillCommand(words: readonly string[], values: Readonly<Record<string, string>>): string[] {
   return words.map((word) =>

@@ -22,7 +22,7 @@ const leastProbability = 1e-9;
  *
  * @param logScale natural logarithm of the standard deviation in quantization steps; clamped as the model does
  * @example
- * gaussianIndexBits(0, 0).toFixed(4); // "1.3849"
+ * gaussianIndexBits(0, 0).toFixed(4); // => "1.3849"
  */
 export function gaussianIndexBits(index: number, logScale: number): number {
   const precision = Math.exp(-Math.min(Math.max(logScale, Math.log(leastScale)), Math.log(mostScale)));

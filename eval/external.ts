@@ -79,7 +79,7 @@ export function parseExternalCodec(value: unknown, source: string): ExternalCode
  *
  * @throws UsageError for other texts
  * @example
- * parseExternalText('jxl-e3=cjxl {in} {out} -e 3 -q {q};djxl {in} {out};30,60,90').settings; // [30, 60, 90]
+ * parseExternalText('jxl-e3=cjxl {in} {out} -e 3 -q {q};djxl {in} {out};30,60,90').settings; // => [30, 60, 90]
  */
 export function parseExternalText(text: string): ExternalCodec {
   const [, name, encode, decode, settings] = /^([^=;]+)=([^;]+);([^;]+);([^;]+)$/.exec(text) ?? [];

@@ -9,7 +9,7 @@ import { createImage, type Image } from '../src/io/index.js';
  * A picture as a P6 file: gray becomes equal colours, alpha is left out.
  *
  * @example
- * encodePnm(createImage(1, 1, 3)).length; // 14
+ * encodePnm(createImage(1, 1, 3)).length; // => 14
  */
 export function encodePnm({ width, height, channels, data }: Image): Uint8Array {
   const head = new TextEncoder().encode(`P6\n${width} ${height}\n255\n`);
@@ -28,7 +28,7 @@ export function encodePnm({ width, height, channels, data }: Image): Uint8Array 
  * @param name what to call the file in messages
  * @throws FormatError for anything else, and for files cut short
  * @example
- * decodePnm(encodePnm(createImage(2, 1, 3)), 'a.ppm').width; // 2
+ * decodePnm(encodePnm(createImage(2, 1, 3)), 'a.ppm').width; // => 2
  */
 export function decodePnm(bytes: Uint8Array, name: string): Image {
   const head = String.fromCharCode(...bytes.subarray(0, 256));

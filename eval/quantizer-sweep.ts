@@ -76,7 +76,7 @@ export function sweepSettings({ quantizers, lagrangians, offsets }: SweepValues)
  * The middle of a picture, at most `side` pixels wide and high; all of it for side 0.
  *
  * @example
- * centreCrop(createImage(768, 512, 3), 512).width; // 512
+ * centreCrop(createImage(768, 512, 3), 512).width; // => 512
  */
 export function centreCrop(image: Image, side: number): Image {
   const { width, height, channels, data } = image;

@@ -5,7 +5,7 @@
  *
  * @param seed any whole number; equal seeds give equal numbers
  * @example
- * seeded(1)() === seeded(1)(); // true
+ * seeded(1)() === seeded(1)(); // => true
  */
 export function seeded(seed: number): () => number {
   let state = seed | 0;

@@ -45,7 +45,7 @@ function fromEnvironment(environment: Environment): Shard | undefined {
  *
  * @throws UsageError for other texts, for an index that is not from 1 to n, and where `auto` finds no index
  * @example
- * parseShard('2/3', {}); // {"index":2,"count":3}
+ * parseShard('2/3', {}); // => {"index":2,"count":3}
  */
 export function parseShard(text: string, environment: Environment): Shard {
   const [, index, count] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
@@ -74,7 +74,7 @@ export function parseShard(text: string, environment: Environment): Shard {
  * The entries of a shard.
  *
  * @example
- * shardOf(['a', 'b', 'c', 'd'], { index: 2, count: 3 }); // ["b"]
+ * shardOf(['a', 'b', 'c', 'd'], { index: 2, count: 3 }); // => ["b"]
  */
 export function shardOf<T>(entries: readonly T[], { index, count }: Shard): T[] {
   return entries.filter((_, n) => n % count === index - 1);

@@ -14,7 +14,7 @@ function checkNotEmpty(values: readonly number[]): void {
  *
  * @throws UsageError for no values
  * @example
- * meanOf([1, 2, 6]); // 3
+ * meanOf([1, 2, 6]); // => 3
  */
 export function meanOf(values: readonly number[]): number {
   checkNotEmpty(values);
@@ -38,7 +38,7 @@ function quantile(sorted: ArrayLike<number>, share: number): number {
  *
  * @throws UsageError for no values
  * @example
- * medianOf([9, 1, 2]); // 2
+ * medianOf([9, 1, 2]); // => 2
  */
 export function medianOf(values: readonly number[]): number {
   checkNotEmpty(values);
@@ -58,7 +58,7 @@ export interface Interval {
  * @param confidence part of the resampled means that lies inside, 0..1
  * @throws UsageError for no values
  * @example
- * bootstrapInterval([1, 1, 1]).high; // 1
+ * bootstrapInterval([1, 1, 1]).high; // => 1
  */
 export function bootstrapInterval(values: readonly number[], confidence = 0.95): Interval {
   checkNotEmpty(values);

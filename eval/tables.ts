@@ -65,7 +65,7 @@ const signed = (value: number, digits: number): string => (value > 0 ? '+' : '')
 
 function comparisonRow({ reference, rate, psnr, smallOverlap, perImage }: EvaluatedComparison): string[] {
   if (!rate || !psnr) return [reference, '-', '-', '-', '-', '-', '-', '-'];
-  const { mean, median, low, high } = perImage ?? {};
+  const { mean, median, low, high, values = [] } = perImage ?? {};
   return [
     reference,
     signed(rate.percent, 2),
@@ -74,7 +74,8 @@ function comparisonRow({ reference, rate, psnr, smallOverlap, perImage }: Evalua
     `${(100 * rate.fraction).toFixed(0)}%${smallOverlap ? ' (!)' : ''}`,
     mean === undefined ? '-' : signed(mean, 2),
     median === undefined ? '-' : signed(median, 2),
-    low === undefined || high === undefined ? '-' : `${signed(low, 2)}..${signed(high, 2)}`,
+    // The mean of one value does not move.
+    values.length < 2 ? '-' : `${signed(low!, 2)}..${signed(high!, 2)}`,
   ];
 }
 

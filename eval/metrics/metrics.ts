@@ -66,7 +66,7 @@ const tools: Partial<Record<MetricName, Tool>> = {
  *
  * @throws UsageError for an unknown one
  * @example
- * parseMetrics('psnr,ms-ssim'); // ["psnr", "ms-ssim"]
+ * parseMetrics('psnr,ms-ssim'); // => ["psnr", "ms-ssim"]
  */
 export function parseMetrics(text: string): MetricName[] {
   const names = text.split(',').map((name) => name.trim());
@@ -82,7 +82,7 @@ export function parseMetrics(text: string): MetricName[] {
  * The measures that pictures of a size have: MS-SSIM needs sides of `leastMsSsimSide`.
  *
  * @example
- * metricsFor(['psnr', 'ms-ssim'], { width: 100, height: 500 }); // ["psnr"]
+ * metricsFor(['psnr', 'ms-ssim'], { width: 100, height: 500 }); // => ["psnr"]
  */
 export function metricsFor(
   names: readonly MetricName[],

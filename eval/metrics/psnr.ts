@@ -28,7 +28,7 @@ function checkSizes(a: Image, b: Image): void {
  * @returns 0..65025
  * @throws UsageError when the sizes differ
  * @example
- * mse(createImage(1, 1, 1, Uint8Array.of(3)), createImage(1, 1, 1, Uint8Array.of(5))); // 4
+ * mse(createImage(1, 1, 1, Uint8Array.of(3)), createImage(1, 1, 1, Uint8Array.of(5))); // => 4
  */
 export function mse(a: Image, b: Image): number {
   checkSizes(a, b);
@@ -59,7 +59,7 @@ export function psnrOfMse(meanSquaredError: number): number {
  * @returns decibels; Infinity for equal pictures
  * @throws UsageError when the sizes differ
  * @example
- * psnr(createImage(1, 1, 1, Uint8Array.of(0)), createImage(1, 1, 1, Uint8Array.of(255))); // 0
+ * psnr(createImage(1, 1, 1, Uint8Array.of(0)), createImage(1, 1, 1, Uint8Array.of(255))); // => 0
  */
 export function psnr(a: Image, b: Image): number {
   return psnrOfMse(mse(a, b));
@@ -78,7 +78,7 @@ function luma({ channels, data }: Image, pixel: number): number {
  * @returns decibels; Infinity for equal luma
  * @throws UsageError when the sizes differ
  * @example
- * lumaPsnr(createImage(1, 1, 3), createImage(1, 1, 3, Uint8Array.of(0, 0, 255))).toFixed(3); // "18.862"
+ * lumaPsnr(createImage(1, 1, 3), createImage(1, 1, 3, Uint8Array.of(0, 0, 255))).toFixed(3); // => "18.862"
  */
 export function lumaPsnr(a: Image, b: Image): number {
   checkSizes(a, b);
