@@ -2,7 +2,7 @@
  * Published rate-distortion curves to compare with.
  *
  * Every PSNR is over RGB, per image, then averaged over the whole set (24 images of Kodak, 100 of TecNick), which is how
- * eval/kodak.ts averages. The numbers are facts taken from the files and papers named in `source`, rates rounded to
+ * evaluations average (measure.ts). The numbers are facts taken from the files and papers named in `source`, rates rounded to
  * 1e-5 bits per pixel and PSNR to 1e-4 dB. Do not compare means over a part of a set with them.
  */
 import type { RateCurve } from './bd-rate.js';

@@ -44,5 +44,5 @@ export function decodePnm(bytes: Uint8Array, name: string): Image {
       `${name}: expected ${width * height * channels} bytes of samples, got ${samples.length}`,
     );
   }
-  return createImage(width, height, channels, samples.slice());
+  return createImage(width, height, channels, new Uint8Array(samples));
 }
