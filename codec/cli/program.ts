@@ -35,6 +35,8 @@ export function buildProgram(context: Context): Command {
     .option('-V, --version', 'print the versions of package, node and engines')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help of a command')
+    // So that options stand with the command that they follow, also where a command has subcommands.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),

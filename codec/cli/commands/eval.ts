@@ -283,6 +283,8 @@ function addMerge(command: Command, context: Context): void {
 export function addEval(program: Command, context: Context): void {
   const command = program
     .command('eval')
+    // So that options after `merge` are those of merge.
+    .enablePositionalOptions()
     .summary('measure rate, distortion and time on a data set, beside other codecs')
     .description(
       'Measure the codec on a data set, beside other codecs that run live and curves that were published: real bytes, ' +
