@@ -27,7 +27,7 @@ export interface CurvePiece {
   readonly to: readonly [number, number];
 }
 
-/** One codec of a chart. */
+/** One codec of a chart; at least one point. */
 export interface ChartLine {
   readonly series: ReportSeries;
   readonly points: readonly ChartPoint[];
@@ -69,6 +69,8 @@ export interface ChartSize {
   readonly height: number;
   /** With a margin for names; else a legend elsewhere has to tell. */
   readonly named: boolean;
+  /** With the title above; default false. */
+  readonly headed?: boolean;
 }
 
 interface Frame {
@@ -110,7 +112,7 @@ function drawAxes(x: Scale, y: Scale, frame: Frame, chart: Chart): Markup[] {
     ...vertical,
     ...horizontal,
     element('line', { class: 'axis', x1: left, x2: right, y1: bottom, y2: bottom }),
-    element('text', { class: 'axis-title', x: 2, y: textHeight }, chart.y.title),
+    element('text', { class: 'axis-title', x: 2, y: top - 17 }, chart.y.title),
     element(
       'text',
       { class: 'axis-title', x: right, y: bottom + 40, 'text-anchor': 'end' },
@@ -193,7 +195,7 @@ const nameAt = ({ codec }: ReportSeries, x: number, y: number): Markup =>
 function crossing({ points, pieces }: ChartLine, [low, high]: readonly [number, number]): number {
   const middle = (low + high) / 2;
   const piece = pieces.find(({ from, to }) => from[1] <= middle && to[1] >= middle);
-  if (!piece) return points[points.length - 1]?.x ?? 0;
+  if (!piece) return points[points.length - 1].x;
   const part = (middle - piece.from[1]) / (piece.to[1] - piece.from[1]);
   return piece.from[0] * (piece.to[0] / piece.from[0]) ** part;
 }
@@ -247,9 +249,9 @@ function drawNames(names: readonly { series: ReportSeries; x: number; y: number 
 function namesOf(chart: Chart, margin: boolean, x: Scale, y: Scale, frame: Frame): Markup[] {
   const { lines, levels = [], names } = chart;
   if (names !== 'beside') return margin ? drawLegend(chart, frame) : [];
-  const atEnds = lines.flatMap(({ series, points }) => {
-    const last = points[points.length - 1];
-    return last ? [{ series, x: x.at(last.x), y: y.at(last.y) }] : [];
+  const atEnds = lines.map(({ series, points }) => {
+    const last = points.reduce((right, point) => (point.x > right.x ? point : right));
+    return { series, x: x.at(last.x), y: y.at(last.y) };
   });
   const inMargin = (margin ? levels : []).map(({ series, y: at }) => ({ series, x: frame.right, y: y.at(at) }));
   return [...drawNames(atEnds, frame, false), ...drawNames(inMargin, frame, true)];
@@ -266,12 +268,12 @@ function namesOf(chart: Chart, margin: boolean, x: Scale, y: Scale, frame: Frame
  */
 export function drawChart(chart: Chart, size: ChartSize, style?: string): Markup {
   const { key, title, description, lines, levels = [] } = chart;
-  const { name, width, height, named } = size;
+  const { name, width, height, named, headed = false } = size;
   const longest = Math.max(0, ...[...lines, ...levels].map(({ series }) => series.codec.name.length));
   const frame: Frame = {
     left: 44,
     right: width - (named ? Math.min(60 + longest * letterWidth, width / 3) : 12),
-    top: 30,
+    top: headed ? 62 : 30,
     bottom: height - 48,
   };
   const x = scaleOf(chart.x, [frame.left, frame.right], 52);
@@ -301,6 +303,7 @@ export function drawChart(chart: Chart, size: ChartSize, style?: string): Markup
         height: frame.bottom - frame.top,
       }),
     ),
+    headed ? element('text', { class: 'heading', x: 2, y: 20 }, title) : undefined,
     drawAxes(x, y, frame, chart),
     levels.map(({ series, y: at }) =>
       group(
@@ -329,6 +332,7 @@ export function chartStyles(series: readonly ReportSeries[], color: ColorOf): st
   return [
     `.chart{font-family:${fontFamily}}`,
     `.chart text{font-size:${textHeight}px;fill:${color('ink')}}`,
+    '.chart .heading{font-size:17px;font-weight:600}',
     `.chart .tick{fill:${color('muted')};font-variant-numeric:tabular-nums}`,
     `.chart .axis-title{fill:${color('muted')}}`,
     `.chart .grid{stroke:${color('line')};stroke-width:1}`,

@@ -39,7 +39,7 @@ function scrollingTable(caption: string, heads: readonly (readonly Child[])[], .
     element(
       'table',
       {},
-      element('caption', {}, caption),
+      element('caption', {}, element('span', {}, caption)),
       element(
         'thead',
         {},
@@ -144,17 +144,20 @@ export function bdRateTable(
   const bar = rateBars(comparisons);
   const tested = [...new Set(comparisons.map((one) => one.tested))];
   const unit = metric.unit || 'points';
-  const head = [
-    columnHead('against'),
-    numberHead('BD-rate'),
-    element('td'),
-    numberHead(`BD-${metric.name}, ${unit}`),
-    numberHead('overlap'),
-    numberHead(`over, ${unit}`),
-    numberHead('Akima / cubic, %'),
-    numberHead('mean of pictures, %'),
-    numberHead('95\u202f% interval'),
-    numberHead('median, %'),
+  const tall = { scope: 'col', rowspan: 2 };
+  const tallNumber = { ...tall, class: 'number' };
+  const heads = [
+    [
+      element('th', tall, 'against'),
+      element('th', tallNumber, 'BD-rate'),
+      element('td', { rowspan: 2 }),
+      element('th', tallNumber, `BD-${metric.name}, ${unit}`),
+      element('th', tallNumber, 'overlap'),
+      element('th', tallNumber, `over, ${unit}`),
+      element('th', tallNumber, 'Akima / cubic, %'),
+      element('th', { scope: 'colgroup', colspan: 3, class: 'number' }, 'single pictures, %'),
+    ],
+    [numberHead('mean'), numberHead('its 95\u202f% interval'), numberHead('median')],
   ];
   const bodies = tested.map((name) =>
     element(
@@ -177,7 +180,7 @@ export function bdRateTable(
         ),
     ),
   );
-  return scrollingTable(`BD-rates at equal ${metric.name}; negative: fewer bits`, [head], ...bodies);
+  return scrollingTable(`BD-rates at equal ${metric.name}; negative: fewer bits`, heads, ...bodies);
 }
 
 /** The share of a colour behind a BD-rate, per cent; full at a difference of 40 %. */
@@ -309,7 +312,7 @@ export function codecTable(series: readonly ReportSeries[]): Markup {
       'tr',
       {},
       rowHead(codecName(one, name)),
-      element('td', {}, kindNames[kind]),
+      element('td', { class: 'kind' }, kindNames[kind]),
       element('td', { class: 'long' }, details.join('; ')),
     );
   });

@@ -39,6 +39,7 @@ nav a{display:inline-block;padding:4px 0}
 .alert{background:var(--notice);border-radius:8px;padding:10px 14px;max-width:none}
 figure{margin:0}
 .chart-figure{margin:1em 0 2em}
+.chart-figure>figcaption{font-size:.9rem;margin-top:8px;max-width:90ch}
 .chart{display:block;max-width:100%;height:auto;touch-action:pan-y}
 .chart.narrow{display:none}
 .chart .near{stroke-width:2.5;stroke:var(--ink)!important}
@@ -53,9 +54,10 @@ figure{margin:0}
 .swatch{flex:none}
 .scroll{overflow-x:auto;margin:.8em 0 1.4em;position:relative}
 table{border-collapse:collapse;font-size:.84rem;line-height:1.35;font-variant-numeric:tabular-nums}
-caption{text-align:left;color:var(--muted);padding:0 0 6px;position:sticky;left:0}
+caption{text-align:left;color:var(--muted);padding:0 0 6px}
+caption span{display:inline-block;position:sticky;left:0;max-width:calc(100vw - 32px)}
 th,td{padding:6px 0 6px 14px;text-align:left;vertical-align:middle;white-space:nowrap;border-bottom:1px solid var(--line);font-weight:400}
-thead th{vertical-align:bottom;color:var(--muted);border-bottom-color:var(--axis)}
+thead th,thead td{vertical-align:bottom;color:var(--muted);border-bottom-color:var(--axis)}
 tbody th,thead th:first-child{position:sticky;left:0;background:var(--surface);z-index:1}
 tr.group th{font-weight:600;padding-top:14px}
 .number{text-align:right!important}
@@ -109,6 +111,7 @@ header{padding-top:20px}
 .tiles{grid-template-columns:repeat(2,1fr)}
 .tiles b{font-size:1.25rem}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
+td.long,td.kind{white-space:normal;min-width:0;overflow-wrap:anywhere}
 }
 @media (scripting:none){.needs-script{display:none!important}}
 @media screen and (scripting:enabled){
@@ -129,7 +132,10 @@ dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
 }
 @media print{
 body{font-size:11pt}
-nav,.legend,.choices,.crop-controls{display:none!important}
+nav,.choices,.crop-controls,.legend input,.legend legend{display:none!important}
+.plot{grid-template-columns:minmax(0,1fr) max-content}
+.legend{flex-direction:column!important}
+.named .legend{display:none!important}
 .chart.wide{display:block!important}.chart.narrow{display:none!important}
 .chart-figure,.crop,tr,.tiles li{break-inside:avoid}
 h2,h3{break-after:avoid}

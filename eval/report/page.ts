@@ -43,13 +43,12 @@ function summary({ comparisons }: Evaluation, series: readonly ReportSeries[]): 
       'li',
       {},
       element('b', { class: rate.percent < 0 ? 'good' : 'bad' }, percentText(rate.percent)),
-      'against ',
       codecName(rival, reference),
     );
   });
   if (own === undefined || tiles.length === 0) return undefined;
   return fragment(
-    element('p', {}, 'Bits that ', element('b', {}, own), ' needs at equal PSNR, more (+) or fewer (\u2212) than others (BD-rate):'),
+    element('p', {}, 'Bits of ', element('b', {}, own), ' at equal PSNR (BD-rate), against'),
     element('ul', { class: 'tiles' }, tiles),
   );
 }
