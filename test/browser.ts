@@ -32,7 +32,9 @@ async function unpackInto(folder: string): Promise<void> {
     createWriteStream(join(folder, 'chromium'), { mode: 0o755 }),
   );
   for (const archive of ['al2023.tar.br', 'fonts.tar.br']) {
-    execFileSync('tar', ['-x', '-C', folder], { input: brotliDecompressSync(await readFile(packed(archive))) });
+    execFileSync('tar', ['-x', '-C', folder], {
+      input: brotliDecompressSync(await readFile(packed(archive))),
+    });
   }
 }
 
@@ -57,7 +59,9 @@ async function programWithSettings(): Promise<{ executablePath: string; env?: Re
   const own = process.env.CHROMIUM;
   if (own) return { executablePath: own };
   const folder = await unpackedChromium();
-  const inherited = Object.entries(process.env).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const inherited = Object.entries(process.env).filter(
+    (pair): pair is [string, string] => pair[1] !== undefined,
+  );
   return {
     executablePath: join(folder, 'chromium'),
     env: {

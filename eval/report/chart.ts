@@ -98,7 +98,9 @@ function drawAxes(x: Scale, y: Scale, frame: Frame, chart: Chart): Markup[] {
     const at = x.at(value);
     return [
       element('line', { class: label ? 'grid' : 'grid faint', x1: at, x2: at, y1: top, y2: bottom }),
-      ...(label ? [element('text', { class: 'tick', x: at, y: bottom + 19, 'text-anchor': 'middle' }, label)] : []),
+      ...(label
+        ? [element('text', { class: 'tick', x: at, y: bottom + 19, 'text-anchor': 'middle' }, label)]
+        : []),
     ];
   });
   const horizontal = y.ticks.flatMap(({ value, label }) => {
@@ -113,11 +115,7 @@ function drawAxes(x: Scale, y: Scale, frame: Frame, chart: Chart): Markup[] {
     ...horizontal,
     element('line', { class: 'axis', x1: left, x2: right, y1: bottom, y2: bottom }),
     element('text', { class: 'axis-title', x: 2, y: top - 17 }, chart.y.title),
-    element(
-      'text',
-      { class: 'axis-title', x: right, y: bottom + 40, 'text-anchor': 'end' },
-      chart.x.title,
-    ),
+    element('text', { class: 'axis-title', x: right, y: bottom + 40, 'text-anchor': 'end' }, chart.x.title),
   ];
 }
 
@@ -125,7 +123,11 @@ function drawAxes(x: Scale, y: Scale, frame: Frame, chart: Chart): Markup[] {
 export function drawMark({ mark }: ReportSeries, x: number, y: number, open = false, title?: string): Markup {
   return element(
     'path',
-    { class: open ? 'mark open' : 'mark', d: markShapes[mark], transform: `translate(${coordinate(x)} ${coordinate(y)})` },
+    {
+      class: open ? 'mark open' : 'mark',
+      d: markShapes[mark],
+      transform: `translate(${coordinate(x)} ${coordinate(y)})`,
+    },
     title === undefined ? undefined : element('title', {}, title),
   );
 }
@@ -177,7 +179,9 @@ export function spread(
       blocks.splice(-2, 2, { sum: above.sum + below.sum, count: above.count + below.count });
     }
   }
-  return blocks.flatMap((block) => Array.from({ length: block.count }, (_, i) => start(block) + i * distance));
+  return blocks.flatMap((block) =>
+    Array.from({ length: block.count }, (_, i) => start(block) + i * distance),
+  );
 }
 
 /** A line and a mark, as in legends: 26 pixels wide, centred at a height. */
@@ -224,7 +228,11 @@ function drawLegend(chart: Chart, { right, top }: Frame): Markup[] {
 }
 
 /** Names to the right of places, moved up or down where they would overlap. */
-function drawNames(names: readonly { series: ReportSeries; x: number; y: number }[], frame: Frame, leaders: boolean) {
+function drawNames(
+  names: readonly { series: ReportSeries; x: number; y: number }[],
+  frame: Frame,
+  leaders: boolean,
+) {
   const sorted = [...names].sort((a, b) => a.y - b.y);
   const places = spread(
     sorted.map(({ y }) => y),
@@ -253,7 +261,11 @@ function namesOf(chart: Chart, margin: boolean, x: Scale, y: Scale, frame: Frame
     const last = points.reduce((right, point) => (point.x > right.x ? point : right));
     return { series, x: x.at(last.x), y: y.at(last.y) };
   });
-  const inMargin = (margin ? levels : []).map(({ series, y: at }) => ({ series, x: frame.right, y: y.at(at) }));
+  const inMargin = (margin ? levels : []).map(({ series, y: at }) => ({
+    series,
+    x: frame.right,
+    y: y.at(at),
+  }));
   return [...drawNames(atEnds, frame, false), ...drawNames(inMargin, frame, true)];
 }
 

@@ -37,7 +37,11 @@ function cropFigure(crop: CropComparison, position: number): Markup {
   const { image, area, original, ours, competitor } = crop;
   return element(
     'figure',
-    { class: 'crop', 'data-crop': position, style: `--natural:${area.width}px;--ratio:${area.height / area.width}` },
+    {
+      class: 'crop',
+      'data-crop': position,
+      style: `--natural:${area.width}px;--ratio:${area.height / area.width}`,
+    },
     element(
       'figcaption',
       {},
@@ -76,29 +80,33 @@ const choice = (name: string, value: string, label: string, checked: boolean): M
 /** All crops, with controls that choose one of them and how its views lie. */
 export function cropFigures(crops: readonly CropComparison[]): Markup {
   return element(
+    'div',
+    { class: 'crops' },
+    element(
       'div',
-      { class: 'crops' },
+      { class: 'choices' },
       element(
-        'div',
-        { class: 'choices' },
-        element(
-          'fieldset',
-          {},
-          element('legend', {}, 'picture'),
-          crops.map(({ image, competitor }, i) =>
-            choice('crop-picture', String(i), `${image.replace(/\.[^.]+$/, '')} / ${competitor.codec}`, i === 0),
+        'fieldset',
+        {},
+        element('legend', {}, 'picture'),
+        crops.map(({ image, competitor }, i) =>
+          choice(
+            'crop-picture',
+            String(i),
+            `${image.replace(/\.[^.]+$/, '')} / ${competitor.codec}`,
+            i === 0,
           ),
         ),
-        element(
-          'fieldset',
-          { class: 'needs-script' },
-          element('legend', {}, 'view'),
-          choice('crop-mode', 'side', 'side by side', true),
-          choice('crop-mode', 'slide', 'slide', false),
-          choice('crop-mode', 'flip', 'flip', false),
-        ),
       ),
+      element(
+        'fieldset',
+        { class: 'needs-script' },
+        element('legend', {}, 'view'),
+        choice('crop-mode', 'side', 'side by side', true),
+        choice('crop-mode', 'slide', 'slide', false),
+        choice('crop-mode', 'flip', 'flip', false),
+      ),
+    ),
     crops.map(cropFigure),
   );
 }
-

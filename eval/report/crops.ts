@@ -96,7 +96,9 @@ export async function encodeToSize(codec: ImageCodec, image: Image, target: numb
   if (low === 0) await encode(first);
   if (high === 1) await encode(last);
   const missed = ({ length }: Uint8Array): number => Math.abs(length - target);
-  const [setting, bytes] = [...tried].reduce((best, next) => (missed(next[1]) < missed(best[1]) ? next : best));
+  const [setting, bytes] = [...tried].reduce((best, next) =>
+    missed(next[1]) < missed(best[1]) ? next : best,
+  );
   return { setting, bytes };
 }
 
@@ -172,7 +174,11 @@ export async function compareCrops(
   { name, image }: { readonly name: string; readonly image: Image },
   options: CropOptions = {},
 ): Promise<CropComparison> {
-  const { width, height, setting = ours.settings[Math.min(1, ours.settings.length - 1)] } = {
+  const {
+    width,
+    height,
+    setting = ours.settings[Math.min(1, ours.settings.length - 1)],
+  } = {
     ...defaultCropOptions,
     ...options,
   };

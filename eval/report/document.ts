@@ -3,10 +3,12 @@
  * page, without single pictures.
  */
 import type { EvaluatedComparison, Evaluation, MeasuredCodec } from '../evaluation.js';
-import { countOf, environmentFacts, failureText, isMeasured } from './facts.js';
-import { type ReportMetric, metricsOf } from './metrics.js';
-import { numberText, percentText, signedText } from './numbers.js';
+import { failureLines } from '../tables.js';
+import { codecDetails, countOf, environmentFacts, isMeasured } from './facts.js';
+import { metricsOf, type ReportMetric } from './metrics.js';
+import { absent, numberText, percentText, signedText } from './numbers.js';
 import { chartsOf } from './plots.js';
+import { pointCells } from './points.js';
 import { kindNames, seriesOf } from './series.js';
 
 export interface DocumentOptions {
@@ -16,11 +18,12 @@ export interface DocumentOptions {
   readonly charts?: string;
 }
 
-const absent = '\u2013';
-
 /** Text within a cell: bars would end it, and angle brackets would be tags. */
 const cellText = (text: string): string =>
-  text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replace(/[\r\n\t ]+/g, ' ');
+  text
+    .replaceAll('|', '\\|')
+    .replaceAll('<', '&lt;')
+    .replace(/[\r\n\t ]+/g, ' ');
 
 /**
  * A table; the first column to the left, all others to the right.
@@ -72,26 +75,9 @@ function comparisonTables({ comparisons }: Evaluation, metric: ReportMetric): st
   ]);
 }
 
-function curveTable({ curve }: MeasuredCodec, metrics: readonly ReportMetric[]): string {
-  const own = metrics.filter((metric) => curve.some((point) => metric.of(point) !== undefined));
-  const head = [
-    'setting',
-    'bpp',
-    ...own.map(({ name, unit }) => (unit ? `${name}, ${unit}` : name)),
-    'encode, s',
-    'decode, s',
-  ];
-  const rows = curve.map((point) => [
-    String(point.setting),
-    point.bpp.toFixed(4),
-    ...own.map((metric) => {
-      const value = metric.of(point);
-      return value === undefined ? absent : numberText(value, metric.digits + 1);
-    }),
-    point.encodeSeconds.toFixed(3),
-    point.decodeSeconds.toFixed(3),
-  ]);
-  return markdownTable([head, ...rows], 0);
+function curveTable({ curve }: MeasuredCodec): string {
+  const { titles, cells } = pointCells(curve);
+  return markdownTable([titles, ...curve.map(cells)], 0);
 }
 
 /**
@@ -104,6 +90,7 @@ export function resultsDocument(evaluation: Evaluation, options: DocumentOptions
   const { dataset, images, codecs, environments, failures } = evaluation;
   const { command, charts } = options;
   const metrics = metricsOf(evaluation);
+  const measured = codecs.filter(isMeasured).filter(({ curve }) => curve.length > 0);
   const made = command === undefined ? '' : `Made by \`${command}\`; not edited by hand. `;
   const links = charts === undefined ? [] : chartsOf(evaluation, seriesOf(evaluation));
   const facts = environments.flatMap((environment, i) => [
@@ -114,28 +101,29 @@ export function resultsDocument(evaluation: Evaluation, options: DocumentOptions
   ]);
   const parts = [
     `# Results on ${dataset}`,
-    `${made}${countOf(images.length, 'picture')}. Rates are those of complete files. Values are means over pictures of what was measured on 8-bit pictures. Negative BD-rates are savings; they are by PCHIP over the part of the tested curve that "overlap" states. Seconds depend on the machine and its load.`,
+    `${made}${countOf(images.length, 'picture')}. Rates are those of complete files. Values are means over pictures of what was measured on 8-bit pictures; pooled PSNR is that of the mean error of all pixels, luma PSNR that of Y. Negative BD-rates are savings; they are by PCHIP over the part of the tested curve that "overlap" states. Seconds depend on the machine and its load.`,
     ...links.map(({ key, title }) => `![${title}](${charts}/${key}.svg)`),
     '## BD-rates',
     ...metrics.flatMap((metric) => comparisonTables(evaluation, metric)),
     '## Curves',
-    ...codecs.filter(isMeasured).flatMap((codec) => [`### ${codec.name}`, curveTable(codec, metrics)]),
+    ...measured.flatMap((codec) => [`### ${codec.name}`, curveTable(codec)]),
     '## Codecs',
     markdownTable(
       [
         ['codec', 'kind', 'version, options or source'],
-        ...codecs.map(({ name, kind, version, source }) => [
-          name,
-          kindNames[kind],
-          [...new Set([version, source])].filter((text) => text).join('; '),
-        ]),
+        ...codecs.map((codec) => [codec.name, kindNames[codec.kind], codecDetails(codec)]),
       ],
       3,
     ),
     '## Environment',
     ...facts,
     ...(failures.length > 0
-      ? ['## Failures', failures.map((failure) => `- ${cellText(failureText(failure))}`).join('\n')]
+      ? [
+          '## Failures',
+          failureLines(failures)
+            .map((line) => `- ${cellText(line)}`)
+            .join('\n'),
+        ]
       : []),
   ];
   return `${parts.join('\n\n')}\n`;

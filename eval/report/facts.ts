@@ -1,5 +1,5 @@
-/** What pages and documents say in the same words: the machine of a run, and what failed. */
-import type { Environment, EvaluatedCodec, Failure, MeasuredCodec } from '../evaluation.js';
+/** What pages and documents say in the same words: the machine of a run, and what a codec is. */
+import type { Environment, EvaluatedCodec, MeasuredCodec } from '../evaluation.js';
 
 /** True for codecs that ran, which have times and single pictures. */
 export function isMeasured(codec: EvaluatedCodec): codec is MeasuredCodec {
@@ -24,14 +24,21 @@ export function environmentFacts(environment: Environment): [string, string][] {
     ['commit', commit],
     ['machine', `${cpu}, ${countOf(cores, 'core')}, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB, ${platform}`],
     ['Node.js', node],
-    ['workers', `${jobs}, ${threads === 0 ? 'threads as engines choose' : `${countOf(threads, 'thread')} each`}`],
+    [
+      'workers',
+      `${jobs}, ${threads === 0 ? 'threads as engines choose' : `${countOf(threads, 'thread')} each`}`,
+    ],
     ...Object.entries(versions),
   ];
   return facts.filter((fact): fact is [string, string] => fact[1] !== undefined);
 }
 
-/** A failure as one line that names what failed. */
-export function failureText({ image, codec, message }: Failure): string {
-  const about = [codec, image].filter((part) => part !== undefined && !message.startsWith(part));
-  return about.length > 0 ? `${about.join(', ')}: ${message}` : message;
+/** What there is to know of a codec: version and options, or where it was published, and what it costs. */
+export function codecDetails(codec: EvaluatedCodec): string {
+  if (!isMeasured(codec)) return codec.source;
+  const { version, source, kmacPerPixel } = codec;
+  const cost =
+    kmacPerPixel &&
+    `${kmacPerPixel.encode.toFixed(1)} kMAC per pixel to encode, ${kmacPerPixel.decode.toFixed(1)} to decode`;
+  return [version, source, cost].filter((part) => part).join('; ');
 }

@@ -18,7 +18,11 @@ const pngDensity = 144;
  *
  * @param scheme `light` only, or what the reader prefers
  */
-export function chartFile(chart: Chart, series: readonly ReportSeries[], scheme: 'light' | 'preferred'): string {
+export function chartFile(
+  chart: Chart,
+  series: readonly ReportSeries[],
+  scheme: 'light' | 'preferred',
+): string {
   const light = `svg{background:${lightColor('surface')}}\n${chartStyles(series, lightColor)}`;
   const dark = `svg{background:${darkColor('surface')}}\n${chartStyles(series, darkColor)}`;
   const style = scheme === 'light' ? light : `${light}\n@media (prefers-color-scheme:dark){\n${dark}\n}`;
@@ -39,6 +43,6 @@ export async function chartImage(chart: Chart, series: readonly ReportSeries[]):
   return sharp
     .default(Buffer.from(chartFile(chart, series, 'light')), { density: pngDensity })
     .flatten({ background: lightColor('surface') })
-    .png({ compressionLevel: 9 })
+    .png()
     .toBuffer();
 }

@@ -9,15 +9,14 @@ import type {
   PerImageRates,
   PublishedCodec,
 } from '../evaluation.js';
-import type { Values } from '../measure.js';
-import { type Child, coordinate, element, fragment, type Markup } from './markup.js';
-import { type ReportMetric, reportMetrics } from './metrics.js';
-import { numberText, percentText, signedText } from './numbers.js';
-import { type ReportSeries, kindNames } from './series.js';
+import type { MeanValues, Measurement } from '../measure.js';
 import { drawSwatch } from './chart.js';
-
-/** In cells that have no value. */
-const absent = '\u2013';
+import { codecDetails } from './facts.js';
+import { type Child, coordinate, element, fragment, type Markup } from './markup.js';
+import type { ReportMetric } from './metrics.js';
+import { absent, numberText, percentText, signedText } from './numbers.js';
+import { pointCells } from './points.js';
+import { kindNames, type ReportSeries } from './series.js';
 
 const toneOf = (percent: number): string => (percent < 0 ? 'good' : 'bad');
 
@@ -58,7 +57,13 @@ export function codecName(series: ReportSeries | undefined, name: string): Marku
     { class: 'codec' },
     element(
       'svg',
-      { class: `swatch ${series.codec.kind} ${series.key}`, viewBox: '0 0 26 12', width: 26, height: 12, 'aria-hidden': 'true' },
+      {
+        class: `swatch ${series.codec.kind} ${series.key}`,
+        viewBox: '0 0 26 12',
+        width: 26,
+        height: 12,
+        'aria-hidden': 'true',
+      },
       drawSwatch(series, 0, 6),
     ),
     name,
@@ -109,7 +114,11 @@ function comparisonCells(
   const { rate, psnr, percentBy, perImage, smallOverlap, reason } = comparison;
   if (!rate || !psnr) return [element('td', { class: 'reason', colspan: 9 }, reason ?? 'not compared')];
   return [
-    element('td', { class: `number ${toneOf(rate.percent)}` }, element('b', {}, percentText(rate.percent, 2))),
+    element(
+      'td',
+      { class: `number ${toneOf(rate.percent)}` },
+      element('b', {}, percentText(rate.percent, 2)),
+    ),
     element('td', {}, bar(rate.percent, perImage)),
     number(signedText(psnr.decibels, metric.digits + 1)),
     element(
@@ -119,9 +128,7 @@ function comparisonCells(
       smallOverlap ? element('span', { class: 'flag' }, ' little overlap') : undefined,
     ),
     number(`${numberText(rate.from, metric.digits)}\u2013${numberText(rate.to, metric.digits)}`),
-    number(
-      percentBy ? `${signedText(percentBy.akima, 2)} / ${signedText(percentBy.cubic, 2)}` : absent,
-    ),
+    number(percentBy ? `${signedText(percentBy.akima, 2)} / ${signedText(percentBy.cubic, 2)}` : absent),
     ...(perImage
       ? [
           number(signedText(perImage.mean, 2)),
@@ -196,7 +203,9 @@ export function pictureRateTable(evaluation: Evaluation): Markup | undefined {
     having.filter(({ tested }) => tested === name),
   );
   if (compared.length === 0) return undefined;
-  const columns = compared.map(({ perImage }) => new Map(perImage!.values.map((one) => [one.image, one.percent])));
+  const columns = compared.map(
+    ({ perImage }) => new Map(perImage!.values.map((one) => [one.image, one.percent])),
+  );
   const tested = [...new Set(compared.map((one) => one.tested))];
   const rows = evaluation.images.map(({ name, width, height }) =>
     element(
@@ -235,46 +244,34 @@ export function pictureRateTable(evaluation: Evaluation): Markup | undefined {
   );
 }
 
-type MeasuredPoint = Values & { readonly setting: number };
-
-/** Heads and cells that means and single measurements have in common. */
-function pointColumns(metrics: readonly ReportMetric[], estimated: boolean) {
-  const heads = [
-    numberHead('setting'),
-    numberHead('bytes'),
-    numberHead('bpp'),
-    ...(estimated ? [numberHead('estimated bpp')] : []),
-    ...metrics.map(({ name, unit }) => numberHead(unit ? `${name}, ${unit}` : name)),
-    numberHead('encode, s'),
-    numberHead('decode, s'),
-  ];
-  const cells = (point: MeasuredPoint): Markup[] => [
-    number(point.setting),
-    number(Math.round(point.bytes)),
-    number(point.bpp.toFixed(4)),
-    ...(estimated ? [number(point.estimatedBpp?.toFixed(4) ?? absent)] : []),
-    ...metrics.map((metric) => {
-      const value = metric.of(point);
-      return number(value === undefined ? absent : numberText(value, metric.digits + 1));
-    }),
-    number(point.encodeSeconds.toFixed(3)),
-    number(point.decodeSeconds.toFixed(3)),
-  ];
-  return { heads, cells };
+/** A table of measured points; `name` heads the rows of a codec. */
+function pointTable(
+  caption: string,
+  groups: readonly { readonly name?: string; readonly points: readonly (Measurement | MeanValues)[] }[],
+): Markup {
+  const { titles, cells } = pointCells(groups.flatMap(({ points }) => points));
+  const named = groups.some(({ name }) => name !== undefined);
+  const rows = groups.flatMap(({ name, points }) =>
+    points.map((point) =>
+      element(
+        'tr',
+        {},
+        name === undefined ? undefined : rowHead(name),
+        cells(point).map((cell) => number(cell)),
+      ),
+    ),
+  );
+  const heads = titles.map((title) => numberHead(title));
+  return scrollingTable(
+    caption,
+    [named ? [columnHead('codec'), ...heads] : heads],
+    element('tbody', {}, rows),
+  );
 }
-
-const metricsAt = (points: readonly Values[]): ReportMetric[] =>
-  reportMetrics.filter((metric) => points.some((point) => metric.of(point) !== undefined));
 
 /** The points of a measured curve. */
 export function measuredCurveTable({ name, curve }: MeasuredCodec): Markup {
-  const estimated = curve.some(({ estimatedBpp }) => estimatedBpp !== undefined);
-  const { heads, cells } = pointColumns(metricsAt(curve), estimated);
-  return scrollingTable(
-    `${name}: means over pictures`,
-    [heads],
-    element('tbody', {}, curve.map((point) => element('tr', {}, cells(point)))),
-  );
+  return pointTable(`${name}: means over pictures`, [{ points: curve }]);
 }
 
 /** The points of a published curve. */
@@ -291,29 +288,23 @@ export function publishedCurveTable({ name, curve }: PublishedCodec): Markup {
 
 /** All measurements of a picture. */
 export function pictureTable(image: string, codecs: readonly MeasuredCodec[]): Markup {
-  const measured = codecs.map((codec) => ({
-    codec,
-    points: codec.perImage.filter((measurement) => measurement.image === image),
+  const groups = codecs.map(({ name, perImage }) => ({
+    name,
+    points: perImage.filter((measurement) => measurement.image === image),
   }));
-  const all = measured.flatMap(({ points }) => points);
-  const { heads, cells } = pointColumns(metricsAt(all), false);
-  const rows = measured.flatMap(({ codec, points }) =>
-    points.map((point) => element('tr', {}, rowHead(codec.name), cells(point))),
-  );
-  return scrollingTable(image, [[columnHead('codec'), ...heads]], element('tbody', {}, rows));
+  return pointTable(image, groups);
 }
 
 /** What was measured, or where it was published. */
 export function codecTable(series: readonly ReportSeries[]): Markup {
   const rows = series.map((one) => {
-    const { name, kind, version, source } = one.codec;
-    const details = [...new Set([version, source])].filter((text) => text !== undefined && text !== '');
+    const { name, kind } = one.codec;
     return element(
       'tr',
       {},
       rowHead(codecName(one, name)),
       element('td', { class: 'kind' }, kindNames[kind]),
-      element('td', { class: 'long' }, details.join('; ')),
+      element('td', { class: 'long' }, codecDetails(one.codec)),
     );
   });
   return scrollingTable(

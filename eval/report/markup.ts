@@ -30,7 +30,7 @@ const entities: Readonly<Record<string, string>> = {
   '"': '&quot;',
 };
 
-const escape = (text: string): string => text.replace(/[&<>"]/g, (character) => entities[character]);
+const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => entities[character]);
 
 /** A coordinate as text: two decimals are a fiftieth of a screen's pixel. */
 export function coordinate(value: number): string {
@@ -41,7 +41,7 @@ function markupOf(child: Child): string {
   if (child === undefined) return '';
   if (child instanceof Markup) return child.text;
   if (typeof child === 'object') return child.map(markupOf).join('');
-  return escape(String(child));
+  return escaped(String(child));
 }
 
 /**
@@ -54,7 +54,7 @@ export function element(name: string, attributes: Attributes = {}, ...children: 
   const written = Object.entries(attributes).map(([key, value]) => {
     if (value === undefined || value === false) return '';
     if (value === true) return ` ${key}`;
-    return ` ${key}="${escape(typeof value === 'number' ? coordinate(value) : value)}"`;
+    return ` ${key}="${escaped(typeof value === 'number' ? coordinate(value) : value)}"`;
   });
   const start = `<${name}${written.join('')}>`;
   return new Markup(voidElements.has(name) ? start : `${start}${markupOf(children)}</${name}>`);

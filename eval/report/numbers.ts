@@ -1,5 +1,8 @@
 /** Numbers as readers of a report see them: signs as typographers write them, units, few digits. */
 
+/** In cells that have no value. */
+export const absent = '\u2013';
+
 /**
  * A number with a true minus sign, and none before zeros.
  *
@@ -7,7 +10,10 @@
  * numberText(-1.25, 1); // => "−1.3"
  */
 export function numberText(value: number, digits: number): string {
-  return value.toFixed(digits).replace(/^-(?=.*[1-9])/, '\u2212').replace(/^-/, '');
+  return value
+    .toFixed(digits)
+    .replace(/^-(?=.*[1-9])/, '\u2212')
+    .replace(/^-/, '');
 }
 
 /**

@@ -47,7 +47,10 @@ export function enliven(page: Document): void {
       const [name, ...values] = nearest.lines.split('\n');
       const strong = page.createElement('b');
       strong.textContent = name;
-      box.replaceChildren(strong, ...values.map((line) => Object.assign(page.createElement('span'), { textContent: line })));
+      box.replaceChildren(
+        strong,
+        ...values.map((line) => Object.assign(page.createElement('span'), { textContent: line })),
+      );
       box.hidden = false;
       const view = page.documentElement;
       const toLeft = nearest.x + 14 + box.offsetWidth > view.clientWidth;

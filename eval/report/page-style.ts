@@ -154,7 +154,8 @@ export function pageStyles(series: readonly ReportSeries[], crops: number): stri
   );
   const hiddenCrops = Array.from(
     { length: crops },
-    (_, i) => `.crops:not(:has([name=crop-picture][value="${i}"]:checked)) .crop[data-crop="${i}"]{display:none}`,
+    (_, i) =>
+      `.crops:not(:has([name=crop-picture][value="${i}"]:checked)) .crop[data-crop="${i}"]{display:none}`,
   );
   return [
     colorProperties(),

@@ -3,10 +3,11 @@
  * everything is there to read; values of marks are then titles, and pictures lie side by side.
  */
 import type { Evaluation } from '../evaluation.js';
+import { failureLines } from '../tables.js';
 import { type Chart, drawChart, legendOrder } from './chart.js';
 import { cropFigures } from './crop-figures.js';
 import type { CropComparison } from './crops.js';
-import { countOf, environmentFacts, failureText, isMeasured } from './facts.js';
+import { countOf, environmentFacts, isMeasured } from './facts.js';
 import {
   bdRateTable,
   codecName,
@@ -102,7 +103,7 @@ function failureBlock({ failures }: Evaluation): Markup {
   return element(
     'ul',
     { class: 'failures' },
-    failures.map((failure) => element('li', {}, failureText(failure))),
+    failureLines(failures).map((line) => element('li', {}, line)),
   );
 }
 
@@ -130,7 +131,8 @@ function sectionsOf(
   const figures = (wanted: (chart: Chart) => boolean, note: string): Markup[] =>
     charts.filter(wanted).map((chart) => chartFigure(chart, note));
   const tables = metricsOf(evaluation).flatMap((metric) => bdRateTable(evaluation, series, metric) ?? []);
-  const measured = codecs.filter(isMeasured);
+  const drawn = codecs.filter(({ curve }) => curve.length > 0);
+  const measured = drawn.filter(isMeasured);
   const all: Section[] = [
     {
       id: 'curves',
@@ -168,13 +170,16 @@ function sectionsOf(
       id: 'points',
       title: 'Points of the curves',
       content:
-        codecs.length > 0
+        drawn.length > 0
           ? [
               element(
                 'div',
                 { class: 'folded' },
-                codecs.map((codec) =>
-                  folded(codec.name, isMeasured(codec) ? measuredCurveTable(codec) : publishedCurveTable(codec)),
+                drawn.map((codec) =>
+                  folded(
+                    codec.name,
+                    isMeasured(codec) ? measuredCurveTable(codec) : publishedCurveTable(codec),
+                  ),
                 ),
               ),
             ]
@@ -186,9 +191,14 @@ function sectionsOf(
   return all.filter(({ content }) => content.length > 0);
 }
 
-function header(evaluation: Evaluation, series: readonly ReportSeries[], sections: readonly Section[]): Markup {
+function header(
+  evaluation: Evaluation,
+  series: readonly ReportSeries[],
+  sections: readonly Section[],
+): Markup {
   const { dataset, images, codecs, failures } = evaluation;
-  const counts = `${countOf(images.length, 'picture')}, ${countOf(codecs.filter(isMeasured).length, 'codec')} measured`;
+  const measured = codecs.filter((codec) => isMeasured(codec) && codec.curve.length > 0);
+  const counts = `${countOf(images.length, 'picture')}, ${countOf(measured.length, 'codec')} measured`;
   return element(
     'header',
     {},
@@ -199,7 +209,7 @@ function header(evaluation: Evaluation, series: readonly ReportSeries[], section
           'p',
           { class: 'alert', role: 'note' },
           `Not all could be measured: `,
-          element('a', { href: '#failures' }, countOf(failures.length, 'failure')),
+          element('a', { href: '#failures' }, countOf(failureLines(failures).length, 'failure')),
           '.',
         )
       : undefined,

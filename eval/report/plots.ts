@@ -5,11 +5,12 @@
  * taken: the logarithm of the rate as a function of the quality, by PCHIP, whose pieces are exactly cubic Bezier curves
  * on these axes. Charts show the rates that ours covers with some margin; competitors go on outside of the frame.
  */
+import type { CurvePoint } from '../bd-rate.js';
 import type { EvaluatedCodec, Evaluation, MeasuredCodec } from '../evaluation.js';
 import { interpolate } from '../interpolation.js';
 import type { MeanValues } from '../measure.js';
 import type { Chart, ChartAxis, ChartPoint, CurvePiece } from './chart.js';
-import { type QualityPoint, type ReportMetric, metricsOf } from './metrics.js';
+import { metricsOf, type ReportMetric } from './metrics.js';
 import { bytesText, numberText, percentText, secondsText } from './numbers.js';
 import type { ReportSeries } from './series.js';
 
@@ -20,7 +21,7 @@ const qualityMargin = 0.2;
 interface RatePoint {
   readonly bpp: number;
   readonly quality: number;
-  readonly point: QualityPoint & Partial<MeanValues>;
+  readonly point: CurvePoint & Partial<MeanValues>;
 }
 
 /** Points that have the measure, from low to high rates. */
@@ -136,9 +137,8 @@ export function rateChart(
 function relativeRate({ comparisons }: Evaluation, codec: string, reference: string): number | undefined {
   if (codec === reference) return 0;
   const found = (tested: string, judge: string): number | undefined =>
-    comparisons.find(
-      (one) => one.metric === 'psnr' && one.tested === tested && one.reference === judge,
-    )?.rate?.percent;
+    comparisons.find((one) => one.metric === 'psnr' && one.tested === tested && one.reference === judge)?.rate
+      ?.percent;
   const turned = found(reference, codec);
   return found(codec, reference) ?? (turned === undefined ? undefined : 100 * (1 / (1 + turned / 100) - 1));
 }
