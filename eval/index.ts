@@ -17,6 +17,7 @@ export * from './merge.js';
 export * from './metrics/metrics.js';
 export * from './metrics/ms-ssim.js';
 export * from './metrics/psnr.js';
+export * from './report/index.js';
 export * from './shard.js';
 export * from './statistics.js';
 export * from './store.js';
