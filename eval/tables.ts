@@ -1,4 +1,4 @@
-/** Evaluations as tables of text: for terminals, and for documents that show them between fences. */
+/** Evaluations as tables of text, for terminals. */
 import { leastOverlap } from './comparison.js';
 import type {
   EvaluatedComparison,
@@ -168,26 +168,4 @@ export function summaryText(evaluation: Evaluation): string {
     parts.push('', 'Published curves are means over a whole set, so there are none beside these pictures.');
   }
   return parts.join('\n');
-}
-
-/**
- * An evaluation as a Markdown document.
- *
- * @param command what made it
- */
-export function summaryDocument(evaluation: Evaluation, command: string): string {
-  const { failures } = evaluation;
-  return [
-    '# Results',
-    '',
-    `Made by \`${command}\`; not edited by hand. Rates are those of real files. PSNR is the mean`,
-    'over the pictures of the PSNR over RGB of 8-bit pictures; `pooled` is the PSNR of the mean error of all pixels, `luma`',
-    'that of Y. Seconds depend on the machine and its load: measure speed with `codec bench` on a quiet one.',
-    '',
-    '```',
-    summaryText(evaluation),
-    ...(failures.length > 0 ? ['', 'Not measured:', ...failureLines(failures)] : []),
-    '```',
-    '',
-  ].join('\n');
 }

@@ -1,6 +1,6 @@
-/** What `codec eval` and `codec eval merge` make of an evaluation: text, JSON, CSV, curves for other tools, a document. */
+/** What `codec eval` and `codec eval merge` make of an evaluation: text, JSON, CSV, curves for other tools, reports. */
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { Option } from 'commander';
 import {
   csvOf,
@@ -8,9 +8,9 @@ import {
   evaluationText,
   exchangeDocument,
   failureLines,
-  summaryDocument,
   summaryText,
 } from '../../eval/index.js';
+import { type CropComparison, resultsDocument, writeReport } from '../../eval/report/index.js';
 import { about, type Context } from './context.js';
 
 /** Values of the options that `outputOptions` adds. */
@@ -19,13 +19,21 @@ export interface OutputOptions {
   readonly csv?: string;
   readonly markdown?: string;
   readonly compressai?: string;
+  readonly report?: string;
 }
 
 /** Where results go, besides the summary on standard output. */
 export const outputOptions = (): Option[] => [
   new Option('--json <file>', 'write the evaluation: everything, in one document; - for standard output'),
   new Option('--csv <file>', 'write a row per picture, codec and setting; - for standard output'),
-  new Option('--markdown <file>', 'write the tables as a document that names this command'),
+  new Option(
+    '--report <folder>',
+    'write report.html, complete in itself, and its charts as SVG and PNG files',
+  ),
+  new Option(
+    '--markdown <file>',
+    "write the tables as a document that names this command; with --report it shows that folder's charts",
+  ),
   new Option('--compressai <folder>', "write every codec's curve as CompressAI's tools read it"),
 ];
 
@@ -39,23 +47,35 @@ export async function writeText(context: Context, path: string, text: string): P
 
 const fileName = (codec: string): string => `${codec.replaceAll(/[^\w.-]+/g, '-')}.json`;
 
+/** Where charts lie as a link in a document reaches them. */
+const linkTo = (folder: string, document: string): string =>
+  relative(dirname(document), folder).replaceAll('\\', '/') || '.';
+
 /**
  * Writes an evaluation wherever the options say, and its summary on standard output where nothing else goes there. What
  * could not be measured is named on standard error and makes the exit code 3.
  *
- * @param command what the user called, for the document
+ * @param command what the user called, for documents
+ * @param crops pictures for the report
  */
 export async function writeOutputs(
   context: Context,
   evaluation: Evaluation,
   options: OutputOptions,
-  command: string,
+  { command, crops = [] }: { readonly command: string; readonly crops?: readonly CropComparison[] },
 ): Promise<void> {
-  const { json, csv, markdown, compressai } = options;
+  const { json, csv, markdown, compressai, report } = options;
   if (json !== '-' && csv !== '-') context.print(summaryText(evaluation));
   if (json !== undefined) await writeText(context, json, evaluationText(evaluation));
   if (csv !== undefined) await writeText(context, csv, csvOf(evaluation));
-  if (markdown !== undefined) await writeText(context, markdown, summaryDocument(evaluation, command));
+  if (markdown !== undefined) {
+    const charts = report === undefined ? {} : { charts: linkTo(report, markdown) };
+    await writeText(context, markdown, resultsDocument(evaluation, { command, ...charts }));
+  }
+  if (report !== undefined) {
+    const [page] = await about(report, () => writeReport(evaluation, { folder: report, crops, command }));
+    context.say(`${page}: the report`);
+  }
   if (compressai !== undefined) {
     for (const codec of evaluation.codecs) {
       const text = `${JSON.stringify(exchangeDocument(codec), undefined, 1)}\n`;

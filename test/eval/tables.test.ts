@@ -2,14 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { compareCurves } from '../../eval/comparison.js';
 import type { EvaluatedComparison } from '../../eval/evaluation.js';
 import { openMetrics } from '../../eval/metrics/metrics.js';
-import {
-  comparisonTable,
-  curveTable,
-  failureLines,
-  summaryDocument,
-  summaryText,
-  textTable,
-} from '../../eval/tables.js';
+import { comparisonTable, curveTable, failureLines, summaryText, textTable } from '../../eval/tables.js';
 import { environment, evaluateSteps, pictureFolder, stepCodec } from './step-codec.js';
 
 const { dataset } = pictureFolder();
@@ -88,13 +81,5 @@ describe('a summary', () => {
     const shard = { index: 1, count: 2 };
     const part = summaryText(await evaluateSteps(set, codecs, { environment: busy, shard }));
     expect(part).toMatch(/^mine, 1 of 2 images\n.*2 side by side, so seconds are those of a busy machine\n/);
-  });
-
-  it('becomes a document that names its command and what failed', async () => {
-    const set = await dataset({ a: 64, b: 48 });
-    const evaluation = await evaluateSteps(set, [stepCodec('ours', 1, { refusedWidth: 48 })]);
-    const document = summaryDocument(evaluation, 'codec eval mine');
-    expect(document).toMatch(/^# Results\n\nMade by `codec eval mine`; not edited by hand\./);
-    expect(document).toMatch(/\n\nNot measured:\nours: b\.png: ours takes no pictures of that width\n```\n$/);
   });
 });

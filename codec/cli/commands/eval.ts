@@ -37,6 +37,7 @@ import { effortQuantizers } from '../../encode.js';
 import { quantizerNames } from '../../quantizers/quantizer.js';
 import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, FileError } from '../context.js';
+import { cropsOf } from '../evaluation-crops.js';
 import { type OutputOptions, outputOptions, writeOutputs, writeText } from '../evaluation-outputs.js';
 import { examples } from '../manual.js';
 import { engineOption, modelNamed, modelOption, numberFrom, wholeFrom } from '../options.js';
@@ -60,6 +61,7 @@ interface Options extends OutputOptions {
   readonly threads?: number;
   readonly out: string;
   readonly fresh?: boolean;
+  readonly crops: number;
 }
 
 /** Turns what a checker throws on purpose into a usage error of the option. */
@@ -168,13 +170,28 @@ function progressOf(context: Context): { readonly tell: (state: RunProgress) => 
 const stemOf = (name: string, shard: Shard | undefined): string =>
   shard ? `${name}-${shard.index}-of-${shard.count}` : name;
 
-async function measure(context: Context, source: string, options: Options): Promise<Evaluation | undefined> {
-  const { jobs, limit, shard, out } = options;
+/** What a run is about, after its options are understood. */
+interface Run {
+  readonly dataset: Dataset;
+  readonly specs: readonly CodecSpec[];
+  readonly threads: number;
+}
+
+async function prepare(context: Context, source: string, options: Options): Promise<Run> {
   const dataset = await datasetNamed(source, options);
   // A model that is not there is no codec among others that fails, but nothing to evaluate.
   await modelNamed(options.model);
   const specs = await specsOf(context, options);
-  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / jobs));
+  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / options.jobs));
+  return { dataset, specs, threads };
+}
+
+async function measure(
+  context: Context,
+  { dataset, specs, threads }: Run,
+  options: Options,
+): Promise<Evaluation | undefined> {
+  const { jobs, limit, shard, out } = options;
   const metrics = await openMetrics(options.metrics);
   const environment = await environmentOf({ jobs, threads, versions: metrics.versions });
   const path = join(out, `${stemOf(dataset.name, shard)}.results.jsonl`);
@@ -204,7 +221,9 @@ async function measure(context: Context, source: string, options: Options): Prom
     });
   } catch (error) {
     if (!stop.signal.aborted) throw error;
-    context.say(`${source}: stopped with ${count(store.size)} results in ${path}; the same command goes on`);
+    context.say(
+      `${dataset.name}: stopped with ${count(store.size)} results in ${path}; the same command goes on`,
+    );
     context.status = 1;
     return undefined;
   } finally {
@@ -219,7 +238,8 @@ const commandText = (args: readonly string[]): string =>
   ['codec', ...args].map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`)).join(' ');
 
 async function run(context: Context, command: Command, source: string, options: Options): Promise<void> {
-  const evaluation = await measure(context, source, options);
+  const prepared = await prepare(context, source, options);
+  const evaluation = await measure(context, prepared, options);
   if (!evaluation) return;
   const measured = evaluation.codecs.some(({ perImage }) => perImage.length > 0);
   if (!measured) {
@@ -228,7 +248,12 @@ async function run(context: Context, command: Command, source: string, options: 
   }
   const path = join(options.out, `${stemOf(evaluation.dataset, options.shard)}.json`);
   await writeText(context, path, evaluationText(evaluation));
-  await writeOutputs(context, evaluation, options, commandText(rawArguments(command)));
+  const { dataset, ...codecs } = prepared;
+  const crops =
+    options.report === undefined
+      ? []
+      : await cropsOf(context, evaluation, dataset, { ...codecs, count: options.crops });
+  await writeOutputs(context, evaluation, options, { command: commandText(rawArguments(command)), crops });
   context.say(`${path}: ${evaluation.images.length} of ${evaluation.scope.images.length} images`);
 }
 
@@ -251,7 +276,7 @@ async function merge(
     parts.push({ name, evaluation: await about(name, () => parseEvaluation(text, name)) });
   }
   const whole = mergeEvaluations(parts);
-  await writeOutputs(context, whole, options, commandText(rawArguments(command)));
+  await writeOutputs(context, whole, options, { command: commandText(rawArguments(command)) });
   const open = whole.scope.images.filter(
     (image) =>
       !whole.images.some(({ name }) => name === image) &&
@@ -357,11 +382,16 @@ export function addEval(program: Command, context: Context): void {
       wholeFrom(1, 256),
     )
     .option('--out <folder>', 'where results are kept', join('out', 'eval'))
-    .option('--fresh', 'measure again what is kept there');
+    .option('--fresh', 'measure again what is kept there')
+    .addOption(
+      new Option('--crops <n>', 'pictures that the report shows beside a competitor at the same bytes')
+        .argParser(wholeFrom(0, 100))
+        .default(3),
+    );
   for (const option of outputOptions()) command.addOption(option);
   command.action((source: string, options: Options) => run(context, command, source, options));
   examples(command, [
-    'codec eval kodak',
+    'codec eval kodak --report out/kodak',
     'codec eval kodak --quantizers round,rdoq --competitors webp:4,avif,avif:9,jxl --metrics psnr,ms-ssim',
     'codec eval photos --limit 10 --qualities 20,40,60,80 --csv photos.csv',
     "codec eval kodak --external 'bpg=bpgenc -q {q} -o {out} {in};bpgdec -o {out} {in};40,34,28,22'",

@@ -54,11 +54,26 @@ describe('codec eval', () => {
     const rows = (await readFile(path('e.csv'), 'utf8')).trimEnd().split('\n');
     expect(rows).toHaveLength(1 + 3 * (4 + 4 + 9 + 8));
     expect(await readFile(path('R.md'), 'utf8')).toMatch(
-      /^# Results\n\nMade by `codec eval .* --markdown .*R\.md/,
+      /^# Results on photos\n\nMade by `codec eval .* --markdown .*R\.md/,
     );
     const curve = JSON.parse(await readFile(path('curves', 'tiny-rdoq.json'), 'utf8'));
     expect(curve.results.bpp).toHaveLength(4);
     expect(existsSync(path('curves', 'webp-0.json'))).toBe(true);
+  });
+
+  it('writes a report with crops, and a document that shows its charts', async () => {
+    const outputs = ['--report', path('docs', 'charts'), '--markdown', path('docs', 'R.md'), '--crops', '1'];
+    const { err } = await works(evaluation('--limit', '2', '--competitors', 'webp:0', ...outputs));
+    expect(err).toMatch(/b\.png: coding with tiny rdoq and webp:0 to look at/);
+    expect(err).toMatch(/docs.charts.report\.html: the report/);
+    const page = await readFile(path('docs', 'charts', 'report.html'), 'utf8');
+    expect(page).toContain('b.png');
+    expect(page.match(/data:image\/png;base64,/g)!.length).toBeGreaterThanOrEqual(3);
+    const document = await readFile(path('docs', 'R.md'), 'utf8');
+    const [, chart] = /!\[[^\]]*\]\((charts\/[\w-]+\.svg)\)/.exec(document)!;
+    expect(await readFile(path('docs', chart), 'utf8')).toContain('<svg');
+    const merged = await works(['eval', 'merge', path('out', 'photos.json'), '--report', path('again')]);
+    expect(merged.err).toMatch(/again.report\.html: the report/);
   });
 
   it('goes on where it was stopped, recomputing nothing', async () => {
