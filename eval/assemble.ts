@@ -31,11 +31,10 @@ function publishedCodecs({ dataset, scope, images }: Measured): PublishedCodec[]
 function sortedFailures(failures: readonly Failure[], order: (name: string) => number): Failure[] {
   const unique = [...new Map(failures.map((failure) => [JSON.stringify(failure), failure])).values()];
   const place = ({ image }: Failure): number => (image === undefined ? -1 : order(image));
+  // By code units: the same in every language.
+  const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
   return unique.sort(
-    (a, b) =>
-      place(a) - place(b) ||
-      (a.codec ?? '').localeCompare(b.codec ?? '') ||
-      a.message.localeCompare(b.message),
+    (a, b) => place(a) - place(b) || compare(a.codec ?? '', b.codec ?? '') || compare(a.message, b.message),
   );
 }
 

@@ -54,4 +54,6 @@ async function answer(request: Request): Promise<void> {
 if (process.send) {
   process.on('message', (request: Request) => answer(request));
   process.on('disconnect', () => process.exit());
+  // Ctrl-C goes to all processes of a terminal; the parent says when to stop.
+  process.on('SIGINT', () => {});
 }

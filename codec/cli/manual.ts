@@ -12,6 +12,15 @@ export function examples(command: Command, lines: readonly string[]): void {
   command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`);
 }
 
+/** The command line that the user wrote, with quotes where a shell needs them; for documents that say what made them. */
+export function commandLine(command: Command): string {
+  const root = command.parent;
+  if (root) return commandLine(root);
+  const { rawArgs } = command as Command & { readonly rawArgs: readonly string[] };
+  const words = rawArgs.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`));
+  return ['codec', ...words].join(' ');
+}
+
 const preface = `# The \`codec\` command
 
 Made by \`codec manual\` from the commands' definitions; do not edit.

@@ -1,4 +1,4 @@
-/** `codec eval`: measures the codec on a data set beside others, alone or as a shard; `codec eval merge` joins shards. */
+/** `codec eval`: measures the codec on a data set beside others, alone or as a shard. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -17,13 +17,10 @@ import {
   type Measurement,
   type Measurer,
   type MetricName,
-  mergeEvaluations,
   metricNames,
-  type NamedEvaluation,
   openLocalMeasurer,
   openMetrics,
   openWorkers,
-  parseEvaluation,
   parseExternalCodec,
   parseExternalText,
   parseMetrics,
@@ -39,11 +36,12 @@ import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, FileError } from '../context.js';
 import { cropsOf } from '../evaluation-crops.js';
 import { type OutputOptions, outputOptions, writeOutputs, writeText } from '../evaluation-outputs.js';
-import { examples } from '../manual.js';
+import { commandLine, examples } from '../manual.js';
 import { engineOption, modelNamed, modelOption, numberFrom, wholeFrom } from '../options.js';
 import { Progress } from '../progress.js';
 import { count, duration } from '../text.js';
 import { dataOption } from './datasets.js';
+import { addEvalMerge } from './eval-merge.js';
 
 interface Options extends OutputOptions {
   readonly data?: string;
@@ -99,7 +97,9 @@ const qualityList = (text: string): number[] => {
 /** The set of that name, or the pictures of a folder. */
 async function datasetNamed(source: string, { data }: Options): Promise<Dataset> {
   if (!(datasetNames as readonly string[]).includes(source)) {
-    return about(source, () => folderDataset(source, { allowAbsent: true }));
+    const dataset = await about(source, () => folderDataset(source, { allowAbsent: true }));
+    // A folder may be called kodak: published curves are for the known pictures only.
+    return { ...dataset, complete: false };
   }
   return about(source, () =>
     findDataset(source, { allowAbsent: true, ...(data === undefined ? {} : { dataDir: data }) }),
@@ -233,10 +233,6 @@ async function measure(
   }
 }
 
-/** The command line, for documents; quoted where a shell needs it. */
-const commandText = (args: readonly string[]): string =>
-  ['codec', ...args].map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`)).join(' ');
-
 async function run(context: Context, command: Command, source: string, options: Options): Promise<void> {
   const prepared = await prepare(context, source, options);
   const evaluation = await measure(context, prepared, options);
@@ -253,55 +249,8 @@ async function run(context: Context, command: Command, source: string, options: 
     options.report === undefined
       ? []
       : await cropsOf(context, evaluation, dataset, { ...codecs, count: options.crops });
-  await writeOutputs(context, evaluation, options, { command: commandText(rawArguments(command)), crops });
+  await writeOutputs(context, evaluation, options, { command: commandLine(command), crops });
   context.say(`${path}: ${evaluation.images.length} of ${evaluation.scope.images.length} images`);
-}
-
-/** What the user wrote. */
-function rawArguments(command: Command): readonly string[] {
-  let root = command;
-  while (root.parent) root = root.parent;
-  return (root as Command & { rawArgs: string[] }).rawArgs;
-}
-
-async function merge(
-  context: Context,
-  command: Command,
-  files: readonly string[],
-  options: OutputOptions,
-): Promise<void> {
-  const parts: NamedEvaluation[] = [];
-  for (const name of files) {
-    const text = new TextDecoder().decode(await context.read(name));
-    parts.push({ name, evaluation: await about(name, () => parseEvaluation(text, name)) });
-  }
-  const whole = mergeEvaluations(parts);
-  await writeOutputs(context, whole, options, { command: commandText(rawArguments(command)) });
-  const open = whole.scope.images.filter(
-    (image) =>
-      !whole.images.some(({ name }) => name === image) &&
-      !whole.failures.some((failure) => failure.image === image),
-  );
-  if (open.length > 0) {
-    context.say(
-      `codec: ${open.length} of ${whole.scope.images.length} images are in none of the files: ${open[0]} ...`,
-    );
-    context.status = 3;
-  }
-}
-
-function addMerge(command: Command, context: Context): void {
-  const merging = command
-    .command('merge')
-    .summary('put the shards of an evaluation together')
-    .description(
-      'Put the evaluations that shards wrote together: the numbers are those of a run that was not sharded. The order of ' +
-        'the files, and a file given twice, change nothing.',
-    )
-    .argument('<file...>', 'evaluations as JSON');
-  for (const option of outputOptions()) merging.addOption(option);
-  merging.action((files: string[], options: OutputOptions) => merge(context, merging, files, options));
-  examples(merging, ['codec eval merge out/eval/kodak-*-of-3.json --json kodak.json']);
 }
 
 /** Adds the commands. */
@@ -397,5 +346,5 @@ export function addEval(program: Command, context: Context): void {
     "codec eval kodak --external 'bpg=bpgenc -q {q} -o {out} {in};bpgdec -o {out} {in};40,34,28,22'",
     'codec eval tecnick --shard 1/3 --out out/tecnick',
   ]);
-  addMerge(command, context);
+  addEvalMerge(command, context);
 }
