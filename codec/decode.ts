@@ -26,7 +26,7 @@ import type { ParsedModel } from './model/model-file.js';
 import { type RatePoint, ratePointOf } from './model/rate-point.js';
 import { contextPasses } from './networks/config.js';
 import { fromPlanes } from './pixels.js';
-import { type LatentQuantizer, quantizerNames, quantizerOf } from './quantizers/quantizer.js';
+import { type Quantization, quantizationOf, quantizerNames } from './quantizers/registry.js';
 import type { EngineName } from './transform-engine.js';
 
 export interface DecodeOptions {
@@ -71,7 +71,7 @@ async function modelFor(header: Header, wished: DecodeOptions['model']): Promise
 }
 
 /** The file's quantizer; UnsupportedError naming it where this version cannot decode it. */
-function quantizerOfHeader({ quantizer, quantizerParameter }: Header): LatentQuantizer {
+function quantizationOfHeader({ quantizer, quantizerParameter }: Header, model: ParsedModel): Quantization {
   const name = quantizerName(quantizer);
   if (!name || !quantizerNames.includes(name)) {
     throw new UnsupportedError(
@@ -81,7 +81,7 @@ function quantizerOfHeader({ quantizer, quantizerParameter }: Header): LatentQua
   if (quantizerParameter !== 0) {
     throw new UnsupportedError(`quantizer ${name}: expected parameter 0, the file has ${quantizerParameter}`);
   }
-  return quantizerOf(name);
+  return quantizationOf(model, name);
 }
 
 /** Dequantized latents of the tiles decoded so far, dense form. */
@@ -120,7 +120,7 @@ class TileDecoder {
     readonly container: Container,
     readonly coder: Awaited<ReturnType<typeof coderOf>>,
     readonly rate: RatePoint,
-    readonly quantizer: LatentQuantizer,
+    readonly quantization: Quantization,
   ) {}
 
   /** Decodes the latents of a tile and checks them. */
@@ -133,7 +133,7 @@ class TileDecoder {
       tile.paddedHeight,
       tile.paddedWidth,
       this.rate,
-      this.quantizer,
+      this.quantization,
     );
     if (checksum !== latentsChecksum) {
       throw new IntegrityError(
@@ -190,7 +190,7 @@ export async function decodeWithReport(
     container,
     coder,
     ratePointOf(model, header.quality),
-    quantizerOfHeader(header),
+    quantizationOfHeader(header, model),
   );
   watch.lap('load');
   const { width, height, channels } = header;

@@ -9,8 +9,9 @@ import { defaultEncodeOptions, type EncodeOptions, encodeWithReport } from '../c
 import { loadModel } from '../codec/model/load.js';
 import type { ModelParts } from '../codec/model/model-file.js';
 import { networkComplexity } from '../codec/networks/complexity.js';
+import { quantizationOf } from '../codec/quantizers/registry.js';
 import { createImage, type Image } from '../src/io/index.js';
-import { estimateBits, estimatedQuantizers } from './estimate.js';
+import { estimateBits } from './estimate.js';
 
 /** A file with the time it took. */
 export interface EncodedFile {
@@ -50,7 +51,7 @@ export interface LearnedCodecOptions
   extends Pick<EncodeOptions, 'model' | 'quantizer' | 'effort' | 'engine' | 'threads' | 'lagrangian'> {
   readonly name?: string;
   readonly qualities?: readonly number[];
-  /** Estimate bits beside the real ones, for quantizers that can (default true); costs some time that is not counted. */
+  /** Estimate bits beside the real ones (default true); costs some time that is not counted. */
   readonly estimate?: boolean;
 }
 
@@ -85,8 +86,7 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
   await decodeWithReport(bytes, { model, engine, threads });
   const { transforms } = await coderOf(model, engine, threads);
   const complexity = networkComplexity(model.config);
-  const estimates = estimate && estimatedQuantizers.includes(quantizer);
-  const lagrangian = wished.lagrangian ?? defaultEncodeOptions.lagrangian;
+  const { lagrangian } = quantizationOf(model, quantizer, wished.lagrangian);
   return {
     name: name ?? `${model.config.name} ${quantizer}`,
     version: [
@@ -99,7 +99,7 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
     kmacPerPixel: { encode: complexity.encode.kmacPerPixel, decode: complexity.decode.kmacPerPixel },
     settings: qualities,
     async encode(image, quality) {
-      const estimator = estimates ? estimateBits(model) : undefined;
+      const estimator = estimate ? estimateBits(model) : undefined;
       const start = performance.now();
       const { bytes } = await encodeWithReport(image, { ...settings, quality }, estimator?.observer);
       const seconds = (performance.now() - start) / 1000 - (estimator?.seconds ?? 0);

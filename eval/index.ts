@@ -1,4 +1,5 @@
 /** Public face of evaluation (`trellis-codec/eval`): metrics, BD-rate, published anchors, codecs to compare, whole runs. */
+export * from '../src/metrics/psnr.js';
 export * from './anchors.js';
 export * from './bd-rate.js';
 export * from './codec-specs.js';
@@ -16,7 +17,6 @@ export * from './measurer.js';
 export * from './merge.js';
 export * from './metrics/metrics.js';
 export * from './metrics/ms-ssim.js';
-export * from './metrics/psnr.js';
 export * from './report/index.js';
 export * from './shard.js';
 export * from './statistics.js';

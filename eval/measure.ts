@@ -4,10 +4,10 @@
  * as in published results; the PSNR of the mean error stands beside them as `pooledPsnr`.
  */
 import type { LoadedImage } from '../datasets/index.js';
+import { psnrOfMse } from '../src/metrics/psnr.js';
 import type { CurvePoint } from './bd-rate.js';
 import type { ImageCodec } from './codecs.js';
 import type { Metrics, Quality } from './metrics/metrics.js';
-import { psnrOfMse } from './metrics/psnr.js';
 
 /** Values of one picture at one setting, or their means over pictures. */
 export interface Values extends CurvePoint, Quality {

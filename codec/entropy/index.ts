@@ -14,5 +14,5 @@ export {
   tablesFromProbabilities,
 } from './measured-tables.js';
 export { quantizeFrequencies } from './quantize-frequencies.js';
-export { RansDecoder, RansEncoder, type TableIndices } from './rans.js';
+export { RansDecoder, RansEncoder, type TableIndices, type TableMachine } from './rans.js';
 export { FREQUENCY_TOTAL, type FrequencyTable, TableSet, type TableTensors } from './tables.js';

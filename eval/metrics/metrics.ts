@@ -9,9 +9,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UnsupportedError, UsageError } from '../../src/errors.js';
 import { encodePng, type Image } from '../../src/io/index.js';
+import { lumaPsnr, psnr } from '../../src/metrics/psnr.js';
 import { isInstalled, runCommand, withTemporaryFolder } from '../command.js';
 import { leastMsSsimSide, msSsim } from './ms-ssim.js';
-import { lumaPsnr, psnr } from './psnr.js';
 
 /** Names of the measures. */
 export const metricNames = ['psnr', 'ms-ssim', 'ssimulacra2', 'butteraugli'] as const;

@@ -7,8 +7,8 @@
  */
 import { UsageError } from '../../src/errors.js';
 import { createImage, type Image } from '../../src/io/index.js';
+import { psnr } from '../../src/metrics/psnr.js';
 import type { ImageCodec } from '../codecs.js';
-import { psnr } from '../metrics/psnr.js';
 
 /** A part of a picture. */
 export interface CropArea {

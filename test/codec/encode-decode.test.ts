@@ -11,7 +11,7 @@ import { readInfo } from '../../codec/format/index.js';
 import { loadModel } from '../../codec/model/load.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import { quantizerNames } from '../../codec/quantizers/quantizer.js';
-import { psnr } from '../../eval/metrics/psnr.js';
+import { psnr } from '../../src/metrics/psnr.js';
 import { ModelMismatchError, UnsupportedError, UsageError } from '../../src/errors.js';
 import { type Channels, createImage, type Image, splitAlpha } from '../../src/io/image.js';
 import { parseSafetensors, serializeSafetensors } from '../../src/io/safetensors.js';

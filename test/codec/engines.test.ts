@@ -8,7 +8,7 @@ import { decodeWithReport } from '../../codec/decode.js';
 import { encodeWithReport } from '../../codec/encode.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import { createTransformEngine, type EngineName, SizeCache } from '../../codec/transform-engine.js';
-import { psnr } from '../../eval/metrics/psnr.js';
+import { psnr } from '../../src/metrics/psnr.js';
 import { UsageError } from '../../src/errors.js';
 import { tinyModel } from '../golden/cases.js';
 import { largestDifference, picture } from '../golden/pictures.js';

@@ -8,9 +8,9 @@ import {
 } from '../../eval/competitors.js';
 import { measure } from '../../eval/measure.js';
 import { openMetrics } from '../../eval/metrics/metrics.js';
-import { psnr } from '../../eval/metrics/psnr.js';
 import { UnsupportedError, UsageError } from '../../src/errors.js';
 import { createImage } from '../../src/io/image.js';
+import { psnr } from '../../src/metrics/psnr.js';
 import { samplePicture } from './pictures.js';
 
 const small = samplePicture(96);

@@ -9,14 +9,12 @@ import { fillCommand, splitCommand } from '../../eval/command.js';
 import * as evaluation from '../../eval/index.js';
 import { integral, interpolate, valueAt } from '../../eval/interpolation.js';
 import { decodePnm, encodePnm } from '../../eval/pnm.js';
-import { centreCrop } from '../../eval/quantizer-sweep.js';
 import { seeded } from '../../eval/random.js';
 import { createImage } from '../../src/io/image.js';
 import { examplesOf, runExample } from '../examples.js';
 
 const root = new URL('../../', import.meta.url);
 const others = {
-  centreCrop,
   createImage,
   decodePnm,
   encodePnm,

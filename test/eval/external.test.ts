@@ -6,9 +6,9 @@ import {
   parseExternalCodec,
   parseExternalText,
 } from '../../eval/external.js';
-import { psnr } from '../../eval/metrics/psnr.js';
 import { FormatError, UnsupportedError, UsageError } from '../../src/errors.js';
 import { createImage } from '../../src/io/image.js';
+import { psnr } from '../../src/metrics/psnr.js';
 import { samplePicture } from './pictures.js';
 import { pictureFolder } from './step-codec.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Measurement, meanCurve, measure } from '../../eval/measure.js';
 import { openMetrics } from '../../eval/metrics/metrics.js';
-import { lumaPsnr, psnr } from '../../eval/metrics/psnr.js';
+import { lumaPsnr, psnr } from '../../src/metrics/psnr.js';
 import { samplePicture } from './pictures.js';
 import { stepCodec } from './step-codec.js';
 

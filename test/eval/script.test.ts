@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { datasetOption, listOption, numberOption, numbersOption, parseOptions } from '../../eval/script.js';
+import { numberOption, parseOptions } from '../../eval/script.js';
 import { UsageError } from '../../src/errors.js';
-import { pictureFolder } from './step-codec.js';
-
-const { path } = pictureFolder();
 
 describe('options', () => {
   it('are read with their bounds', () => {
@@ -17,14 +14,5 @@ describe('options', () => {
       /--limit: expected a number from 0 to 9, got ''/,
     );
     expect(() => numberOption('--limit', '10', 7, [0, 9])).toThrow(UsageError);
-    expect(numbersOption('--q', '1, 2,3', [], [0, 9])).toEqual([1, 2, 3]);
-    expect(listOption('', ['a'])).toEqual([]);
-    expect(listOption(undefined, ['a'])).toEqual(['a']);
-  });
-
-  it('choose one data set', async () => {
-    await expect(datasetOption({ dataset: 'kodak', images: path() }, 'kodak')).rejects.toThrow(/only one of/);
-    await expect(datasetOption({ validation: true, data: path() }, 'kodak')).rejects.toThrow(/^validation: /);
-    await expect(datasetOption({ data: path() }, 'kodak')).rejects.toThrow(/^kodak: /);
   });
 });

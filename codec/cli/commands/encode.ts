@@ -1,13 +1,14 @@
 /** `codec encode`: a picture of any common format to a .tlc file. */
 import { extname } from 'node:path';
 import { type Command, Option } from 'commander';
-import { psnr } from '../../../eval/metrics/psnr.js';
 import { UsageError } from '../../../src/errors.js';
 import { readImage } from '../../../src/io/index.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { decode } from '../../decode.js';
 import { defaultEncodeOptions, effortQuantizers, encodeWithReport, tileThreshold } from '../../encode.js';
 import { fileExtension } from '../../format/index.js';
-import { quantizerNames } from '../../quantizers/quantizer.js';
+import { quantizerNames } from '../../quantizers/registry.js';
+import { encodeToTarget, type Target } from '../../rate-control.js';
 import { about, type Context, FileError, inputName, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import {
@@ -34,6 +35,27 @@ interface Options extends CoderOptions {
   readonly tile?: number;
   readonly icc: 'convert' | 'keep';
   readonly psnr?: boolean;
+  readonly targetSize?: number;
+  readonly targetBpp?: number;
+  readonly targetPsnr?: number;
+}
+
+/** What to reach instead of a quality; usage error for more than one wish. */
+function targetOf(command: Command, options: Options): Target | undefined {
+  const { targetSize: bytes, targetBpp: bitsPerPixel, targetPsnr } = options;
+  const targets: readonly (Target | false)[] = [
+    bytes !== undefined && { bytes },
+    bitsPerPixel !== undefined && { bitsPerPixel },
+    targetPsnr !== undefined && { psnr: targetPsnr },
+  ];
+  const wished = targets.filter((target) => target !== false);
+  const quality = command.getOptionValueSource('quality') === 'cli';
+  if (wished.length + Number(quality) > 1) {
+    command.error('error: expected one of --quality, --target-size, --target-bpp, --target-psnr', {
+      exitCode: 2,
+    });
+  }
+  return wished[0];
 }
 
 /** `encode a.png b.png` is likelier a misread shell pattern than the wish to lose b.png. */
@@ -46,7 +68,13 @@ function refusePictureName(output: string): void {
   }
 }
 
-async function run(context: Context, input: string, output: string, options: Options): Promise<void> {
+async function run(
+  context: Context,
+  input: string,
+  output: string,
+  target: Target | undefined,
+  options: Options,
+): Promise<void> {
   const started = performance.now();
   const name = inputName(input);
   refuseSameFile(input, output);
@@ -61,19 +89,22 @@ async function run(context: Context, input: string, output: string, options: Opt
   sayNotices(context, name, notices);
   const model = await modelNamed(options.model ?? defaultEncodeOptions.model);
   const coding = { engine, threads, maxPixels, model };
+  const encoding = { ...coding, quality, effort, quantizer, tileSide: tile, metadata };
   const report = await about(name, () =>
-    encodeWithReport(image, { ...coding, quality, effort, quantizer, tileSide: tile, metadata }),
+    target ? encodeToTarget(image, target, encoding) : encodeWithReport(image, encoding),
   );
   await context.write(output, report.bytes, options);
   const elapsed = (performance.now() - started) / 1000;
-  const decibel = options.psnr
-    ? psnr(image, await about(outputName(output), () => decode(report.bytes, coding)))
-    : undefined;
+  const decibel =
+    options.psnr || options.targetPsnr !== undefined
+      ? psnr(image, await about(outputName(output), () => decode(report.bytes, coding)))
+      : undefined;
   const { width, height } = image;
   const size = report.bytes.length;
   const bitsPerPixel = (8 * size) / (width * height);
   const parts = [bytes(size), `${bitsPerPixel.toFixed(3)} bpp`];
   if (decibel !== undefined) parts.push(decibels(decibel));
+  if (target) parts.push(`quality ${report.quality}`);
   context.say(`${outputName(output)}: ${[...parts, seconds(elapsed)].join(', ')}`);
   if (options.verbose) {
     context.say(
@@ -138,16 +169,20 @@ export function addEncode(program: Command, context: Context): void {
         .choices(['convert', 'keep'])
         .default('convert'),
     )
-    .option('--psnr', 'also decode, and print the PSNR');
+    .option('--psnr', 'also decode, and print the PSNR')
+    .option('--target-size <bytes>', 'find the quality whose file has at most so many bytes', wholeFrom(1))
+    .option('--target-bpp <x>', 'the same in bits per pixel', numberFrom(1e-6, 1e6))
+    .option('--target-psnr <dB>', 'find the quality whose picture has this PSNR', numberFrom(0, 100));
   coderOptions(command, `bundled model or model file (default: "${defaultEncodeOptions.model}")`);
   command.action(async (input: string, wished: string | undefined, options: Options) => {
     const output = wished ?? withExtension(input, fileExtension);
     refuseJsonBeside(command, output, options.json);
-    await run(context, input, output, options);
+    await run(context, input, output, targetOf(command, options), options);
   });
   examples(command, [
     'codec encode photo.png',
     'codec encode photo.jpg small.tlc -q 25 --psnr',
+    'codec encode photo.png --target-size 30000',
     'codec encode - - < photo.png > photo.tlc',
   ]);
 }

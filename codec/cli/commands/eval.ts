@@ -31,7 +31,7 @@ import {
 } from '../../../eval/index.js';
 import { CodecError, FormatError, UsageError } from '../../../src/errors.js';
 import { effortQuantizers } from '../../encode.js';
-import { quantizerNames } from '../../quantizers/quantizer.js';
+import { quantizerNames } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, FileError } from '../context.js';
 import { cropsOf } from '../evaluation-crops.js';
@@ -78,8 +78,8 @@ const words = (text: string): string[] => text.split(',').flatMap((word) => word
 
 const quantizerList = (text: string): string[] => {
   const names = words(text);
-  const unknown = names.find((name) => !quantizerNames.includes(name));
-  if (unknown === undefined && names.length > 0) return names;
+  const known: readonly string[] = quantizerNames;
+  if (names.length > 0 && names.every((name) => known.includes(name))) return names;
   throw new InvalidArgumentError(`Expected some of ${quantizerNames.join(', ')}.`);
 };
 

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { psnr } from '../../../eval/metrics/psnr.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { createImage, decodePng, encodePng, readImage } from '../../../src/io/index.js';
 import { codec, fails, model, picture, small, temporaryFolder, works } from './support.js';
 

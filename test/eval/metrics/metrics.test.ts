@@ -8,9 +8,9 @@ import {
   parseMetrics,
 } from '../../../eval/metrics/metrics.js';
 import { msSsim } from '../../../eval/metrics/ms-ssim.js';
-import { lumaPsnr, psnr } from '../../../eval/metrics/psnr.js';
 import { UnsupportedError, UsageError } from '../../../src/errors.js';
 import { createImage, type Image } from '../../../src/io/image.js';
+import { lumaPsnr, psnr } from '../../../src/metrics/psnr.js';
 import { samplePicture } from '../pictures.js';
 import { pictureFolder } from '../step-codec.js';
 

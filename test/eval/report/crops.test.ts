@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ImageCodec } from '../../../eval/codecs.js';
-import { psnr } from '../../../eval/metrics/psnr.js';
 import { compareCrops, cropOf, encodeToSize, mostDifferentArea } from '../../../eval/report/crops.js';
 import { UsageError } from '../../../src/errors.js';
 import { createImage, type Image } from '../../../src/io/index.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { samplePicture } from '../pictures.js';
 
 /** A file has as many bytes as `size` says; what comes back is `decoded`. */

@@ -8,7 +8,7 @@ import { decode } from '../../../codec/decode.js';
 import { encode } from '../../../codec/encode.js';
 import { loadModel } from '../../../codec/model/load.js';
 import { networkConfigs } from '../../../codec/networks/config.js';
-import { psnr } from '../../../eval/metrics/psnr.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { UsageError } from '../../../src/errors.js';
 import { drawBatch } from '../../../src/training/batches.js';
 import { loadCheckpoint, saveCheckpoint } from '../../../src/training/checkpoint.js';

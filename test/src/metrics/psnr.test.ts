@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { lumaPsnr, mse, psnr } from '../../../eval/metrics/psnr.js';
 import { UsageError } from '../../../src/errors.js';
 import { createImage, mergeAlpha, splitAlpha } from '../../../src/io/image.js';
-import { noise } from '../../src/io/pictures.js';
+import { lumaPsnr, mse, psnr } from '../../../src/metrics/psnr.js';
+import { noise } from '../io/pictures.js';
 
 describe('psnr', () => {
   it('is infinite for equal pictures', () => {

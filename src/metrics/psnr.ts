@@ -8,8 +8,8 @@
  * Luma is Y of full-range BT.601 (JFIF): 0.299 R + 0.587 G + 0.114 B, not rounded; its sums are exact too, in thousandths.
  */
 
-import { UsageError } from '../../src/errors.js';
-import type { Image } from '../../src/io/image.js';
+import { UsageError } from '../errors.js';
+import type { Image } from '../io/image.js';
 
 /** Refuses pictures of different sizes. */
 function checkSizes(a: Image, b: Image): void {
