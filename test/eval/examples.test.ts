@@ -1,5 +1,5 @@
 /**
- * Runs those examples in the documentation of eval and datasets that promise a value (`expression; // => JSON`). The others
+ * Runs those examples in the documentation of eval, src/metrics and datasets that promise a value (`expression; // => JSON`). The others
  * show calls that take files and time; other tests run such calls.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ const others = {
 };
 const names = { ...datasets, ...evaluation, ...others };
 
-const files = ['eval', 'eval/metrics', 'datasets'].flatMap((folder) =>
+const files = ['eval', 'eval/metrics', 'src/metrics', 'datasets'].flatMap((folder) =>
   readdirSync(new URL(folder, root))
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${folder}/${name}`),

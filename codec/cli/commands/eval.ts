@@ -30,7 +30,7 @@ import {
   type Shard,
 } from '../../../eval/index.js';
 import { CodecError, FormatError, UsageError } from '../../../src/errors.js';
-import { effortQuantizers } from '../../encode.js';
+import { defaultEncodeOptions, effortQuantizers } from '../../encode.js';
 import { quantizerNames } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, FileError } from '../context.js';
@@ -61,6 +61,9 @@ interface Options extends OutputOptions {
   readonly fresh?: boolean;
   readonly crops: number;
 }
+
+/** What `codec encode` takes unless told otherwise. */
+const defaultQuantizer = effortQuantizers[defaultEncodeOptions.effort - 1];
 
 /** Turns what a checker throws on purpose into a usage error of the option. */
 function checked<T>(parse: (text: string) => T): (text: string) => T {
@@ -272,10 +275,7 @@ export function addEval(program: Command, context: Context): void {
     .addOption(
       new Option('--quantizers <list>', `some of ${quantizerNames.join(', ')}`)
         .argParser(quantizerList)
-        .default(
-          [effortQuantizers[effortQuantizers.length - 1]],
-          effortQuantizers[effortQuantizers.length - 1],
-        ),
+        .default([defaultQuantizer], defaultQuantizer),
     )
     .addOption(
       new Option('--qualities <list>', 'qualities of the sweep, 0-100')
