@@ -4,7 +4,7 @@
  */
 import type { EvaluatedComparison, Evaluation, MeasuredCodec } from '../evaluation.js';
 import { failureLines } from '../tables.js';
-import { codecDetails, countOf, environmentFacts, isMeasured } from './facts.js';
+import { codecDetails, environmentFacts, isMeasured, pictureCount } from './facts.js';
 import { metricsOf, type ReportMetric } from './metrics.js';
 import { absent, numberText, percentText, signedText } from './numbers.js';
 import { chartsOf } from './plots.js';
@@ -87,7 +87,7 @@ function curveTable({ curve }: MeasuredCodec): string {
  * const text = resultsDocument(evaluation, { command: 'codec eval kodak', charts: 'results' });
  */
 export function resultsDocument(evaluation: Evaluation, options: DocumentOptions = {}): string {
-  const { dataset, images, codecs, environments, failures } = evaluation;
+  const { dataset, codecs, environments, failures } = evaluation;
   const { command, charts } = options;
   const metrics = metricsOf(evaluation);
   const measured = codecs.filter(isMeasured).filter(({ curve }) => curve.length > 0);
@@ -101,7 +101,7 @@ export function resultsDocument(evaluation: Evaluation, options: DocumentOptions
   ]);
   const parts = [
     `# Results on ${dataset}`,
-    `${made}${countOf(images.length, 'picture')}. Rates are those of complete files. Values are means over pictures of what was measured on 8-bit pictures; pooled PSNR is that of the mean error of all pixels, luma PSNR that of Y. Negative BD-rates are savings; they are by PCHIP over the part of the tested curve that "overlap" states. Seconds depend on the machine and its load.`,
+    `${made}${pictureCount(evaluation)}. Rates are those of complete files. Values are means over pictures of what was measured on 8-bit pictures; pooled PSNR is that of the mean error of all pixels, luma PSNR that of Y. Negative BD-rates are savings; they are by PCHIP over the part of the tested curve that "overlap" states. Seconds depend on the machine and its load.`,
     ...links.map(({ key, title }) => `![${title}](${charts}/${key}.svg)`),
     '## BD-rates',
     ...metrics.flatMap((metric) => comparisonTables(evaluation, metric)),

@@ -1,5 +1,5 @@
 /** What pages and documents say in the same words: the machine of a run, and what a codec is. */
-import type { Environment, EvaluatedCodec, MeasuredCodec } from '../evaluation.js';
+import type { Environment, EvaluatedCodec, Evaluation, MeasuredCodec } from '../evaluation.js';
 
 /** True for codecs that ran, which have times and single pictures. */
 export function isMeasured(codec: EvaluatedCodec): codec is MeasuredCodec {
@@ -14,6 +14,12 @@ export function isMeasured(codec: EvaluatedCodec): codec is MeasuredCodec {
  */
 export function countOf(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** How many pictures were measured, and of how many where some are missing. */
+export function pictureCount({ images, scope }: Evaluation): string {
+  const all = scope.images.length;
+  return images.length < all ? `${images.length} of ${countOf(all, 'picture')}` : countOf(all, 'picture');
 }
 
 /** Facts of a run, as pairs of name and value. */

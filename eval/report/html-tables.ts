@@ -135,7 +135,7 @@ function comparisonCells(
           number(`${signedText(perImage.low, 1)} to ${signedText(perImage.high, 1)}`),
           number(signedText(perImage.median, 2)),
         ]
-      : [element('td', { class: 'number none', colspan: 3 }, absent)]),
+      : Array.from({ length: 3 }, () => element('td', { class: 'number none' }, absent))),
   ];
 }
 
@@ -296,20 +296,12 @@ export function pictureTable(image: string, codecs: readonly MeasuredCodec[]): M
 }
 
 /** What was measured, or where it was published. */
-export function codecTable(series: readonly ReportSeries[]): Markup {
-  const rows = series.map((one) => {
-    const { name, kind } = one.codec;
-    return element(
-      'tr',
-      {},
-      rowHead(codecName(one, name)),
-      element('td', { class: 'kind' }, kindNames[kind]),
-      element('td', { class: 'long' }, codecDetails(one.codec)),
-    );
-  });
-  return scrollingTable(
-    'Codecs and their versions',
-    [[columnHead('codec'), columnHead('kind'), columnHead('version, options or source')]],
-    element('tbody', {}, rows),
+export function codecList(series: readonly ReportSeries[]): Markup {
+  const entries = series.map((one) =>
+    fragment(
+      element('dt', {}, codecName(one, one.codec.name)),
+      element('dd', {}, `${kindNames[one.codec.kind]}; ${codecDetails(one.codec)}`),
+    ),
   );
+  return element('dl', { class: 'codecs' }, entries);
 }

@@ -63,7 +63,7 @@ tr.group th{font-weight:600;padding-top:14px}
 .number{text-align:right!important}
 thead th[scope=colgroup]{border-bottom-color:var(--line)}
 .none{color:var(--muted);text-align:right}
-td.reason,td.long{white-space:normal;min-width:240px;color:var(--muted)}
+td.reason{white-space:normal;color:var(--muted)}
 .warning{color:var(--bad)}
 .flag{display:block;font-size:.78rem}
 .tinted.good{background:color-mix(in srgb,var(--good) var(--tint),transparent);color:var(--ink)}
@@ -80,6 +80,7 @@ details[open]{grid-column:1/-1;min-width:0}
 summary{cursor:pointer;padding:5px 0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:.8em 0;font-size:.925rem}
 dt{color:var(--muted)}
+.codecs dt{color:var(--ink)}.codecs dd{color:var(--muted)}
 dd{margin:0;overflow-wrap:anywhere}
 .failures li{margin:.3em 0;overflow-wrap:anywhere}
 .choices{display:flex;flex-wrap:wrap;gap:8px 24px;margin:.8em 0 1.2em;font-size:.9rem}
@@ -111,7 +112,6 @@ header{padding-top:20px}
 .tiles{grid-template-columns:repeat(2,1fr)}
 .tiles b{font-size:1.25rem}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
-td.long,td.kind{white-space:normal;min-width:0;overflow-wrap:anywhere}
 }
 @media (scripting:none){.needs-script{display:none!important}}
 @media screen and (scripting:enabled){

@@ -7,11 +7,11 @@ import { failureLines } from '../tables.js';
 import { type Chart, drawChart, legendOrder } from './chart.js';
 import { cropFigures } from './crop-figures.js';
 import type { CropComparison } from './crops.js';
-import { countOf, environmentFacts, isMeasured } from './facts.js';
+import { countOf, environmentFacts, isMeasured, pictureCount } from './facts.js';
 import {
   bdRateTable,
+  codecList,
   codecName,
-  codecTable,
   measuredCurveTable,
   pictureRateTable,
   pictureTable,
@@ -93,7 +93,7 @@ function environmentBlock({ environments, codecs }: Evaluation, series: readonly
       ),
     ),
   );
-  return [runs, codecs.length > 0 ? codecTable(series) : undefined];
+  return [runs, codecs.length > 0 ? [element('h3', {}, 'Codecs'), codecList(series)] : undefined];
 }
 
 function failureBlock({ failures }: Evaluation): Markup {
@@ -196,9 +196,9 @@ function header(
   series: readonly ReportSeries[],
   sections: readonly Section[],
 ): Markup {
-  const { dataset, images, codecs, failures } = evaluation;
+  const { dataset, codecs, failures } = evaluation;
   const measured = codecs.filter((codec) => isMeasured(codec) && codec.curve.length > 0);
-  const counts = `${countOf(images.length, 'picture')}, ${countOf(measured.length, 'codec')} measured`;
+  const counts = `${pictureCount(evaluation)}, ${countOf(measured.length, 'codec')} measured`;
   return element(
     'header',
     {},

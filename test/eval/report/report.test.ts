@@ -87,7 +87,9 @@ describe('resultsDocument', () => {
   it('has all numbers', async () => {
     const text = await readFile(paths[1], 'utf8');
     const { rate } = evaluation.comparisons[0];
-    expect(text).toMatch(/^# Results on sample\n\nMade by `codec eval`; not edited by hand\. 3 pictures\./);
+    expect(text).toMatch(
+      /^# Results on sample\n\nMade by `codec eval`; not edited by hand\. 3 of 4 pictures\./,
+    );
     expect(text).toContain(`| jpeg | **+${rate!.percent.toFixed(2)}\u202f%** | `);
     expect(text).toContain('(little)');
     expect(text).toContain('| jxl | – | – | no picture was measured with both |');
@@ -98,7 +100,7 @@ describe('resultsDocument', () => {
   });
 
   it('has no charts and no command where there are none', () => {
-    expect(resultsDocument(evaluation)).toMatch(/^# Results on sample\n\n3 pictures\. /);
+    expect(resultsDocument(evaluation)).toMatch(/^# Results on sample\n\n3 of 4 pictures\. /);
     expect(resultsDocument(evaluation)).not.toContain('![');
   });
 });
