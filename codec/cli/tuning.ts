@@ -32,7 +32,7 @@ export const cropOption = (): Option =>
   new Option('--crop <pixels>', 'side of the central crops').argParser(wholeFrom(64, 4096)).default(384);
 
 const testPictures = new Map(
-  [...Object.entries(kodakManifest), ...Object.entries(tecnickManifest)].map(([name, sha256]) => [
+  [...Object.entries(kodakManifest), ...Object.entries(tecnickManifest)].map(([name, { sha256 }]) => [
     sha256,
     name,
   ]),
