@@ -14,6 +14,7 @@ import { addDemo } from './commands/demo.js';
 import { addEncode } from './commands/encode.js';
 import { addEval } from './commands/eval.js';
 import { addExport } from './commands/export.js';
+import { addFindClose } from './commands/find-close.js';
 import { addFitTables } from './commands/fit-tables.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
@@ -68,6 +69,7 @@ export function buildProgram(context: Context): Command {
   addSweep(program, context);
   addNetworks(program, context);
   addEval(program, context);
+  addFindClose(program, context);
   addDatasets(program, context);
   addBench(program, context);
   addDemo(program, context);

@@ -7,7 +7,6 @@ import { psnr } from '../../../src/metrics/psnr.js';
 import { decode } from '../../decode.js';
 import { defaultEncodeOptions, effortQuantizers, encodeWithReport, tileThreshold } from '../../encode.js';
 import { fileExtension } from '../../format/index.js';
-import { quantizerNames } from '../../quantizers/registry.js';
 import { encodeToTarget, type Target } from '../../rate-control.js';
 import { about, type Context, FileError, inputName, outputName } from '../context.js';
 import { examples } from '../manual.js';
@@ -17,45 +16,26 @@ import {
   modelNamed,
   multipleOf64,
   numberFrom,
+  quantizerOption,
   refuseJsonBeside,
   refuseSameFile,
   sayNotices,
   wholeFrom,
   withExtension,
 } from '../options.js';
+import { type TargetOptions, targetOf, targetOptions } from '../targets.js';
 import { bytes, count, decibels, finite, seconds, stages } from '../text.js';
 
 /** Largest tile side that a header can say. */
 const maxTileSide = 65535 * 64;
 
-interface Options extends CoderOptions {
+interface Options extends CoderOptions, TargetOptions {
   readonly quality: number;
   readonly effort: number;
   readonly quantizer?: string;
   readonly tile?: number;
   readonly icc: 'convert' | 'keep';
   readonly psnr?: boolean;
-  readonly targetSize?: number;
-  readonly targetBpp?: number;
-  readonly targetPsnr?: number;
-}
-
-/** What to reach instead of a quality; usage error for more than one wish. */
-function targetOf(command: Command, options: Options): Target | undefined {
-  const { targetSize: bytes, targetBpp: bitsPerPixel, targetPsnr } = options;
-  const targets: readonly (Target | false)[] = [
-    bytes !== undefined && { bytes },
-    bitsPerPixel !== undefined && { bitsPerPixel },
-    targetPsnr !== undefined && { psnr: targetPsnr },
-  ];
-  const wished = targets.filter((target) => target !== false);
-  const quality = command.getOptionValueSource('quality') === 'cli';
-  if (wished.length + Number(quality) > 1) {
-    command.error('error: expected one of --quality, --target-size, --target-bpp, --target-psnr', {
-      exitCode: 2,
-    });
-  }
-  return wished[0];
 }
 
 /** `encode a.png b.png` is likelier a misread shell pattern than the wish to lose b.png. */
@@ -153,11 +133,7 @@ export function addEncode(program: Command, context: Context): void {
         .argParser(wholeFrom(1, effortQuantizers.length))
         .default(defaultEncodeOptions.effort),
     )
-    .addOption(
-      new Option('--quantizer <name>', 'how latents become integers (default: by effort)').choices(
-        quantizerNames,
-      ),
-    )
+    .addOption(quantizerOption('default: by effort'))
     .addOption(
       new Option(
         '--tile <side>',
@@ -169,15 +145,14 @@ export function addEncode(program: Command, context: Context): void {
         .choices(['convert', 'keep'])
         .default('convert'),
     )
-    .option('--psnr', 'also decode, and print the PSNR')
-    .option('--target-size <bytes>', 'find the quality whose file has at most so many bytes', wholeFrom(1))
-    .option('--target-bpp <x>', 'the same in bits per pixel', numberFrom(1e-6, 1e6))
-    .option('--target-psnr <dB>', 'find the quality whose picture has this PSNR', numberFrom(0, 100));
+    .option('--psnr', 'also decode, and print the PSNR');
+  targetOptions(command);
   coderOptions(command, `bundled model or model file (default: "${defaultEncodeOptions.model}")`);
   command.action(async (input: string, wished: string | undefined, options: Options) => {
     const output = wished ?? withExtension(input, fileExtension);
     refuseJsonBeside(command, output, options.json);
-    await run(context, input, output, targetOf(command, options), options);
+    const quality = command.getOptionValueSource('quality') === 'cli' ? ['--quality'] : [];
+    await run(context, input, output, targetOf(command, options, quality), options);
   });
   examples(command, [
     'codec encode photo.png',

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Dataset, datasetNames, findDataset, folderDataset } from '../../../datasets/index.js';
+import { type Dataset, datasetNames } from '../../../datasets/index.js';
 import {
   type CodecSpec,
   checkCompetitor,
@@ -34,6 +34,7 @@ import { defaultEncodeOptions, effortQuantizers } from '../../encode.js';
 import { quantizerNames } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, FileError } from '../context.js';
+import { datasetNamed } from '../dataset-argument.js';
 import { cropsOf } from '../evaluation-crops.js';
 import { type OutputOptions, outputOptions, writeOutputs, writeText } from '../evaluation-outputs.js';
 import { commandLine, examples } from '../manual.js';
@@ -96,18 +97,6 @@ const qualityList = (text: string): number[] => {
   const qualities = words(text).map(numberFrom(0, 100));
   return [...new Set(qualities)].sort((a, b) => a - b);
 };
-
-/** The set of that name, or the pictures of a folder. */
-async function datasetNamed(source: string, { data }: Options): Promise<Dataset> {
-  if (!(datasetNames as readonly string[]).includes(source)) {
-    const dataset = await about(source, () => folderDataset(source, { allowAbsent: true }));
-    // A folder may be called kodak: published curves are for the known pictures only.
-    return { ...dataset, complete: false };
-  }
-  return about(source, () =>
-    findDataset(source, { allowAbsent: true, ...(data === undefined ? {} : { dataDir: data }) }),
-  );
-}
 
 /** An external codec: a JSON file, or the codec in one word. */
 async function externalNamed(context: Context, source: string): Promise<ExternalCodec> {
@@ -181,7 +170,7 @@ interface Run {
 }
 
 async function prepare(context: Context, source: string, options: Options): Promise<Run> {
-  const dataset = await datasetNamed(source, options);
+  const dataset = await datasetNamed(source, options.data);
   // A model that is not there is no codec among others that fails, but nothing to evaluate.
   await modelNamed(options.model);
   const specs = await specsOf(context, options);
