@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { kodakManifest, tecnickManifest } from '../../datasets/index.js';
 import { UsageError } from '../../src/errors.js';
 import { createImage, type Image } from '../../src/io/index.js';
@@ -13,7 +13,7 @@ import { centreCrops, Photographs } from '../../src/training/photographs.js';
 import type { QuantizerName } from '../format/index.js';
 import { type ParsedModel, type QuantizerParts, serializeModel } from '../model/model-file.js';
 import { coderSpecs } from '../networks/coder-graphs.js';
-import { quantizerNames, quantizerOf } from '../quantizers/registry.js';
+import { quantizerNames } from '../quantizers/registry.js';
 import { about, type Context, FileError } from './context.js';
 import { wholeFrom } from './options.js';
 
@@ -23,9 +23,20 @@ export const tuningQualities: readonly number[] = [5, 20, 35, 50, 65, 80, 95];
 /** Padding is coded too, so pictures are whole hyper-latents. */
 const cropMultiple = 64;
 
+function quantizersFrom(text: string): QuantizerName[] {
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !quantizerNames.some((known) => known === name));
+  if (unknown !== undefined) {
+    throw new InvalidArgumentError(
+      `Expected names of ${quantizerNames.join(', ')} with commas between them.`,
+    );
+  }
+  return names as QuantizerName[];
+}
+
 export const quantizersOption = (): Option =>
   new Option('--quantizers <names>', `of ${quantizerNames.join(', ')}`)
-    .argParser((text): QuantizerName[] => text.split(',').map((name) => quantizerOf(name.trim()).name))
+    .argParser(quantizersFrom)
     .default([...quantizerNames], 'all');
 
 export const cropOption = (): Option =>
