@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoadedImage } from '../../datasets/index.js';
-import { centreCrop } from '../../eval/quantizer-sweep.js';
-import { splitAlpha } from '../../src/io/image.js';
+import { createImage, splitAlpha } from '../../src/io/image.js';
 import { packageRoot } from '../../src/io/index.js';
 import { decodePng } from '../../src/io/png.js';
+import { cropPicture } from '../../src/training/photographs.js';
 
 const root = packageRoot();
 
@@ -14,5 +14,13 @@ export const tinyModelPath = join(root, 'test', 'golden', 'tiny.safetensors');
 /** The middle of the sample picture that the project ships. */
 export function samplePicture(side: number, name = 'sample.png'): LoadedImage {
   const { image } = decodePng(readFileSync(join(root, 'assets', 'sample.png')));
-  return { name, image: centreCrop(splitAlpha(image).color, side), sha256: `${name}-${side}` };
+  const { width, height } = image;
+  const { data } = cropPicture(
+    splitAlpha(image).color,
+    (width - side) >> 1,
+    (height - side) >> 1,
+    side,
+    side,
+  );
+  return { name, image: createImage(side, side, 3, data), sha256: `${name}-${side}` };
 }
