@@ -89,8 +89,8 @@ describe('codec fit-tables', () => {
     expect(err).toMatch(new RegExp(`fitted\\.safetensors: tables of rdoq, tcq8, id ${after.id}\n$`));
     expect(after.id).not.toBe(before.id);
     expect(changedTables(before, after)).toEqual(['rdoq', 'tcq8']);
-    for (const [name, { step, lagrangian }] of before.tables.quantizers) {
-      expect(after.tables.quantizers.get(name)).toMatchObject({ step, lagrangian });
+    for (const [name, { step, offsets, lagrangian }] of before.tables.quantizers) {
+      expect(after.tables.quantizers.get(name)).toMatchObject({ step, offsets, lagrangian });
     }
     expect([after.parameters, after.config, after.card]).toEqual([
       before.parameters,
