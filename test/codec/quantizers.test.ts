@@ -6,12 +6,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { quantizerIds } from '../../codec/format/index.js';
 import { normalTables } from '../../codec/model/latent-tables.js';
+import { dequantizeLatents, offsetColumns } from '../../codec/quantizers/dequantize.js';
 import type { LatentQuantizer, QuantizationTask } from '../../codec/quantizers/quantizer.js';
 import { quantizationOf, quantizerNames, quantizerOf, quantizers } from '../../codec/quantizers/registry.js';
 import { rateTablesOf, trellisQuantizers } from '../../codec/quantizers/trellis.js';
 import { UnsupportedError, UsageError } from '../../src/errors.js';
 import { Random } from '../../src/training/random.js';
-import { TrellisState } from '../../trellis/index.js';
+import { dequantizeTrellis, TrellisState } from '../../trellis/index.js';
 import { tinyModel } from '../golden/cases.js';
 
 const scales = [0.2, 0.5, 1, 3, 20];
@@ -80,9 +81,8 @@ describe('the registry', () => {
 
   it('sets quantizers up as the model has them, with another price on request', async () => {
     const model = await tinyModel();
-    const { tables, step, lagrangian } = model.tables.quantizers.get('tcq8')!;
     const own = quantizationOf(model, 'tcq8');
-    expect(own).toEqual({ quantizer: quantizerOf('tcq8'), tables, step, lagrangian });
+    expect(own).toEqual({ quantizer: quantizerOf('tcq8'), ...model.tables.quantizers.get('tcq8') });
     expect(quantizationOf(model, 'tcq8', 0.5)).toEqual({ ...own, lagrangian: 0.5 });
     expect(quantizationOf(model, 'tcq8', 0).lagrangian).toBe(0);
     for (const wrong of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -291,6 +291,46 @@ it('more states are better', () => {
     return objective(name, given, choose(name, given));
   });
   for (let k = 1; k < costs.length; k++) expect(costs[k]).toBeLessThan(costs[k - 1]);
+});
+
+describe('dequantizeLatents', () => {
+  const machine = quantizerOf('tcq8').machine!;
+
+  it('is what the step makes of grid integers, rounded to float32', () => {
+    const random = Random.of(13);
+    const indices = Int32Array.from({ length: 1000 }, () => random.integer(2 ** 20) - 2 ** 19);
+    const none = { step: Math.fround(0.7), offsets: new Float32Array(offsetColumns) };
+    const tables = new Uint8Array(indices.length);
+    expect(dequantizeLatents(indices, tables, none)).toEqual(
+      Float32Array.from(indices, (k) => k * none.step),
+    );
+    expect(dequantizeLatents(indices, tables, none, machine)).toEqual(
+      dequantizeTrellis(indices, { machine, step: none.step }),
+    );
+  });
+
+  it('moves values away from zero by the offset of their table and magnitude, and leaves zeros alone', () => {
+    const offsets = Float32Array.of(0.25, 0.5, -0.125, 1, 2, 4);
+    const indices = Int32Array.of(0, 1, -1, 2, -2, 3, -3, 100, 0, 1, -2, -3, 7);
+    const tables = Uint16Array.from(indices, (_, n) => (n < 8 ? 0 : 1));
+    expect(Array.from(dequantizeLatents(indices, tables, { step: 2, offsets }))).toEqual([
+      ...[0, 2.25, -2.25, 4.5, -4.5, 5.875, -5.875, 199.875],
+      ...[0, 3, -6, -10, 18],
+    ]);
+    // In state 0 all of these stand for even places: 2 k steps.
+    const still = Int32Array.of(2, -2, 0, 4);
+    expect(Array.from(dequantizeLatents(still, new Uint8Array(4), { step: 1, offsets }, machine))).toEqual([
+      4.5, -4.5, 0, 7.875,
+    ]);
+  });
+
+  it('takes the ends of 32 bits', () => {
+    const ends = Int32Array.of(-(2 ** 31), 2 ** 31 - 1);
+    const offsets = Float32Array.of(1, 1, 1024);
+    expect(Array.from(dequantizeLatents(ends, new Uint8Array(2), { step: 1, offsets }))).toEqual(
+      [-(2 ** 31) - 1024, 2 ** 31 + 1024].map(Math.fround),
+    );
+  });
 });
 
 describe.each(quantizerNames)('%s', (name) => {

@@ -7,10 +7,10 @@ import { type ImageCodec, learnedCodec } from '../../eval/codecs.js';
 import { competitorCodecs, competitorNames } from '../../eval/competitors.js';
 import { estimateBits } from '../../eval/estimate.js';
 import { meanCurve, measureSweep } from '../../eval/measure.js';
-import { psnr } from '../../src/metrics/psnr.js';
 import { ResultStore } from '../../eval/store.js';
 import { UsageError } from '../../src/errors.js';
 import { createImage } from '../../src/io/image.js';
+import { psnr } from '../../src/metrics/psnr.js';
 import { samplePicture, tinyModelPath } from './pictures.js';
 
 const picture = samplePicture(192);

@@ -9,7 +9,6 @@ import { encode } from '../../codec/encode.js';
 import { loadModel } from '../../codec/model/load.js';
 import { quantizationOf, quantizerNames } from '../../codec/quantizers/registry.js';
 import { bdRate } from '../../eval/bd-rate.js';
-import { psnr } from '../../eval/metrics/psnr.js';
 import {
   descend,
   normalQuantization,
@@ -21,6 +20,7 @@ import {
   sweepQuantizer,
 } from '../../eval/quantizer-sweep.js';
 import { createImage } from '../../src/io/image.js';
+import { psnr } from '../../src/metrics/psnr.js';
 import { cropPicture } from '../../src/training/photographs.js';
 import { samplePicture, tinyModelPath } from './pictures.js';
 

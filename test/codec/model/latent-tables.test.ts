@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { FREQUENCY_TOTAL, gaussianTables, scaleTable, type TableSet } from '../../../codec/entropy/index.js';
 import { quantizerIds } from '../../../codec/format/index.js';
 import { defaultQuantizerParts, normalTables } from '../../../codec/model/latent-tables.js';
+import { offsetColumns } from '../../../codec/quantizers/dequantize.js';
 import { quantizerNames, quantizerOf } from '../../../codec/quantizers/registry.js';
 import { UsageError } from '../../../src/errors.js';
 import { gaussianRates } from '../../../trellis/index.js';
@@ -106,8 +107,9 @@ describe('parts of a new model', () => {
   it('are there for every registered quantizer, with float32 settings above 0', () => {
     const parts = defaultQuantizerParts(scales);
     expect([...parts.keys()]).toEqual(Object.keys(quantizerIds));
-    for (const [name, { tables, step, lagrangian }] of parts) {
+    for (const [name, { tables, step, offsets, lagrangian }] of parts) {
       expect(tables.count, name).toBe((quantizerOf(name).machine ? 2 : 1) * scales.length);
+      expect(offsets, name).toEqual(new Float32Array(offsetColumns * tables.count));
       expect(step).toBeGreaterThan(0);
       expect(lagrangian).toBeGreaterThan(0);
       expect([Math.fround(step), Math.fround(lagrangian)]).toEqual([step, lagrangian]);

@@ -45,8 +45,9 @@ describe('serializeModel and loadModel', () => {
     expect(model.config.name).toBe('tiny');
     expect(model.tables.scales).toBe(64);
     expect([...model.tables.quantizers.keys()]).toEqual(Object.keys(quantizerIds));
-    for (const [name, { tables, step, lagrangian }] of model.tables.quantizers) {
+    for (const [name, { tables, step, offsets, lagrangian }] of model.tables.quantizers) {
       expect(tables.count, name).toBe(isTrellisCoded(name) ? 128 : 64);
+      expect(offsets.length, name).toBe(3 * tables.count);
       expect([Math.fround(step), Math.fround(lagrangian)], name).toEqual([step, lagrangian]);
     }
     expect(model.tables.hyperLatents.count).toBe(model.config.ratePoints * model.config.hyperLatents);
@@ -91,6 +92,8 @@ describe('the model id', () => {
     'rate.synthesisLatents',
     'quantizers.tcq8.step',
     'quantizers.round.step',
+    'quantizers.tcq8.offsets',
+    'quantizers.round.offsets',
   ])('depends on %s', async (name) => {
     expect(await idWithout(name)).not.toBe(model.id);
   });
@@ -143,7 +146,7 @@ describe('quantizers', () => {
 
   it('of a later version are left alone, but count for the id', async () => {
     const file = changed((tensors) => {
-      for (const part of ['frequencies', 'first', 'sizes', 'step', 'lagrangian']) {
+      for (const part of ['frequencies', 'first', 'sizes', 'step', 'offsets', 'lagrangian']) {
         tensors.set(`quantizers.tcq128.${part}`, tensors.get(`quantizers.tcq64.${part}`)!);
       }
     });
@@ -219,6 +222,24 @@ describe('loadModel refuses', () => {
     ['a negative step', settingOf('quantizers.round.step', -1), /step of round above 0, got -1/],
     ['an infinite step', settingOf('quantizers.rdoq.step', Infinity), /step of rdoq above 0, got Infinity/],
     ['a step that is no number', settingOf('quantizers.tcq64.step', Number.NaN), /step of tcq64/],
+    [
+      'missing offsets',
+      () => changed((tensors) => tensors.delete('quantizers.tcq8.offsets')),
+      /quantizers\.tcq8\.offsets of type F32, got none/,
+    ],
+    [
+      'offsets of fewer tables',
+      () =>
+        changed((tensors) => {
+          tensors.set('quantizers.tcq8.offsets', tensors.get('quantizers.rdoq.offsets')!);
+        }),
+      /3 finite offsets for every table of tcq8/,
+    ],
+    [
+      'an offset that is no number',
+      settingOf('quantizers.tcq8.offsets', Number.NaN),
+      /3 finite offsets for every table of tcq8/,
+    ],
     [
       'a negative price of a bit',
       settingOf('quantizers.tcq4.lagrangian', -1),
