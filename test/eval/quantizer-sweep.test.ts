@@ -21,6 +21,7 @@ import {
 } from '../../eval/quantizer-sweep.js';
 import { createImage } from '../../src/io/image.js';
 import { psnr } from '../../src/metrics/psnr.js';
+import { type FitSet, fitSet } from '../../src/training/fit-quantization.js';
 import { cropPicture } from '../../src/training/photographs.js';
 import { samplePicture, tinyModelPath } from './pictures.js';
 
@@ -138,13 +139,19 @@ describe('sweepQuantizer', () => {
   const steps = [0.5, 0.64, 0.83];
   const lagrangians = [0.01, 0.03, 0.1];
 
+  let set: FitSet;
+  beforeAll(() => {
+    const analysed = pictures.flatMap((one) => one.analysed);
+    set = fitSet(coder.entropy, coder.model.tables.scales, analysed);
+  });
+
   async function sweep(name: 'tcq8' | 'rdoq' | 'round', fit: boolean, grid = { steps, lagrangians }) {
     const tried: SweepResult[] = [];
     const { quantization, result } = await sweepQuantizer({
       coder,
       name,
       pictures,
-      fitPictures: fit ? pictures.flatMap(({ analysed }) => analysed) : [],
+      fit: fit ? set : undefined,
       ...grid,
       start: { step: 0.6, lagrangian: 0.02 },
       reference,
@@ -181,13 +188,15 @@ describe('sweepQuantizer', () => {
     expect(bdRate(reference, curve).percent).toBeCloseTo(result.bdRate, 10);
   });
 
-  it('counts tables for every setting where there are pictures for that, and is better for it', async () => {
+  it('fits tables and offsets for every setting where there are pictures for that, and is better for it', async () => {
     const grid = { steps: [0.64], lagrangians: [0.03] };
     const normal = await sweep('tcq8', false, grid);
     const fitted = await sweep('tcq8', true, grid);
     expect(fitted.tried).toHaveLength(1);
     expect(fitted.result.bdRate).toBeLessThan(normal.result.bdRate);
     expect(fitted.quantization.tables.toTensors()).not.toEqual(normal.quantization.tables.toTensors());
+    expect(normal.quantization.offsets.every((offset) => offset === 0)).toBe(true);
+    expect(fitted.quantization.offsets.some((offset) => offset > 0)).toBe(true);
   });
 
   it('is nothing for the reference itself', async () => {
