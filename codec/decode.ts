@@ -15,6 +15,7 @@ import {
   type Header,
   haloOf,
   latentStride,
+  type QuantizerName,
   quantizerName,
   type Rect,
   readContainer,
@@ -26,7 +27,7 @@ import type { ParsedModel } from './model/model-file.js';
 import { type RatePoint, ratePointOf } from './model/rate-point.js';
 import { contextPasses } from './networks/config.js';
 import { fromPlanes } from './pixels.js';
-import { type Quantization, quantizationOf, quantizerNames } from './quantizers/registry.js';
+import { type Quantization, quantizationOf } from './quantizers/registry.js';
 import type { EngineName } from './transform-engine.js';
 
 export interface DecodeOptions {
@@ -70,14 +71,10 @@ async function modelFor(header: Header, wished: DecodeOptions['model']): Promise
   );
 }
 
-/** The file's quantizer; UnsupportedError naming it where this version cannot decode it. */
+/** The file's quantizer; UnsupportedError naming it where the model has nothing for it. */
 function quantizationOfHeader({ quantizer, quantizerParameter }: Header, model: ParsedModel): Quantization {
-  const name = quantizerName(quantizer);
-  if (!name || !quantizerNames.includes(name)) {
-    throw new UnsupportedError(
-      `quantizer: expected one of ${quantizerNames.join(', ')}, the file uses ${name ?? `number ${quantizer}`}`,
-    );
-  }
+  // Headers with other numbers than registered ones are refused when they are read.
+  const name = quantizerName(quantizer) as QuantizerName;
   if (quantizerParameter !== 0) {
     throw new UnsupportedError(`quantizer ${name}: expected parameter 0, the file has ${quantizerParameter}`);
   }

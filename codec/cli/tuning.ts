@@ -5,17 +5,18 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { kodakManifest, tecnickManifest } from '../../datasets/index.js';
 import { UsageError } from '../../src/errors.js';
 import { createImage, type Image } from '../../src/io/index.js';
 import { centreCrops, Photographs } from '../../src/training/photographs.js';
 import type { QuantizerName } from '../format/index.js';
+import { loadModel } from '../model/load.js';
 import { type ParsedModel, type QuantizerParts, serializeModel } from '../model/model-file.js';
 import { coderSpecs } from '../networks/coder-graphs.js';
-import { quantizerNames, quantizerOf } from '../quantizers/registry.js';
+import { quantizerNames } from '../quantizers/registry.js';
 import { about, type Context, FileError } from './context.js';
-import { wholeFrom } from './options.js';
+import { exists, wholeFrom } from './options.js';
 
 /** Qualities that tables are counted over: the whole scale, because all rates share them. */
 export const tuningQualities: readonly number[] = [5, 20, 35, 50, 65, 80, 95];
@@ -23,9 +24,20 @@ export const tuningQualities: readonly number[] = [5, 20, 35, 50, 65, 80, 95];
 /** Padding is coded too, so pictures are whole hyper-latents. */
 const cropMultiple = 64;
 
+function quantizersFrom(text: string): QuantizerName[] {
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !quantizerNames.some((known) => known === name));
+  if (unknown !== undefined) {
+    throw new InvalidArgumentError(
+      `Expected names of ${quantizerNames.join(', ')} with commas between them.`,
+    );
+  }
+  return names as QuantizerName[];
+}
+
 export const quantizersOption = (): Option =>
   new Option('--quantizers <names>', `of ${quantizerNames.join(', ')}`)
-    .argParser((text): QuantizerName[] => text.split(',').map((name) => quantizerOf(name.trim()).name))
+    .argParser(quantizersFrom)
     .default([...quantizerNames], 'all');
 
 export const cropOption = (): Option =>
@@ -73,15 +85,27 @@ export async function tuningImages(
   return images;
 }
 
-/** Writes a model with other parts for some quantizers. */
+/** Refuses at once what writing would refuse when the work is done. */
+export async function checkOutput(
+  context: Context,
+  path: string,
+  options: { readonly overwrite: boolean },
+): Promise<void> {
+  context.refuseTerminal(path);
+  if (!options.overwrite && (await exists(path))) throw new FileError(path, new UsageError('exists already'));
+}
+
+/** Writes a model with other parts for some quantizers. @returns its id */
 export async function writeTuned(
   context: Context,
   path: string,
   model: ParsedModel,
   parts: ReadonlyMap<QuantizerName, QuantizerParts>,
   options: { readonly overwrite: boolean },
-): Promise<void> {
+): Promise<string> {
   const quantizers = new Map([...model.tables.quantizers, ...parts]);
   const tuned = { ...model, tables: { ...model.tables, quantizers } };
-  await context.write(path, serializeModel(tuned, coderSpecs(model.config)), options);
+  const bytes = serializeModel(tuned, coderSpecs(model.config));
+  await context.write(path, bytes, options);
+  return (await loadModel(bytes)).id;
 }

@@ -7,7 +7,13 @@
  * Units: standard deviations and steps in latents. Runs when a model is made; files and decoders see the integers.
  */
 import { costPerBit, gaussianRates } from '../../trellis/index.js';
-import { FREQUENCY_TOTAL, gaussianTables, quantizeFrequencies, TableSet } from '../entropy/index.js';
+import {
+  FREQUENCY_TOTAL,
+  gaussianTables,
+  quantizeFrequencies,
+  symmetrise,
+  TableSet,
+} from '../entropy/index.js';
 import { isTrellisCoded, type QuantizerName, quantizerIds } from '../format/index.js';
 import { offsetColumns } from '../quantizers/dequantize.js';
 import type { QuantizerParts } from './model-file.js';
@@ -35,7 +41,7 @@ function trellisTables(scales: ArrayLike<number>, step: number): TableSet {
       const kept = probabilities.subarray(trimmed, probabilities.length - trimmed);
       const beyond = Math.max(0, 1 - kept.reduce((sum, probability) => sum + probability, 0));
       const frequencies = quantizeFrequencies(Float64Array.of(...kept, beyond));
-      return { firstSymbol: first[row] + trimmed, frequencies };
+      return { firstSymbol: first[row] + trimmed, frequencies: symmetrise(frequencies, kept.length >> 1) };
     }),
   );
 }

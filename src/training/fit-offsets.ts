@@ -90,7 +90,9 @@ function roundingErrorAt(rounding: Float64Array, scale: number, value: number): 
   const position = Math.min(Math.max(value, 1), offsetColumns) - 1;
   const lower = Math.min(Math.floor(position), offsetColumns - 2);
   const [a, b] = rounding.subarray(offsetColumns * scale + lower, offsetColumns * scale + lower + 2);
-  return a + (position - lower) * (b - a);
+  const part = position - lower;
+  // Exact at both ends, so that rounding itself gets no offsets.
+  return (1 - part) * a + part * b;
 }
 
 /**

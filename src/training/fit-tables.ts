@@ -7,7 +7,13 @@
  * Never fit on pictures that anything is measured on.
  */
 import type { Coder } from '../../codec/coder.js';
-import { countSymbols, scaleTable, type TableSet, tablesFromCounts } from '../../codec/entropy/index.js';
+import {
+  countSymbols,
+  scaleTable,
+  symmetrise,
+  TableSet,
+  tablesFromCounts,
+} from '../../codec/entropy/index.js';
 import type { EntropyModel } from '../../codec/entropy-model.js';
 import { tileAt, tileGrid } from '../../codec/format/index.js';
 import { normalTables } from '../../codec/model/latent-tables.js';
@@ -70,7 +76,16 @@ function counted(
       pass: ({ tableIndices, indices }) => countSymbols(prior, tableIndices, indices, counts),
     });
   }
-  return tablesFromCounts(symmetric(counts), prior.firstSymbols, { prior, priorWeight: 2 * priorWeight });
+  const tables = tablesFromCounts(symmetric(counts), prior.firstSymbols, {
+    prior,
+    priorWeight: 2 * priorWeight,
+  });
+  return TableSet.fromTables(
+    Array.from({ length: tables.count }, (_, t) => {
+      const { firstSymbol, frequencies } = tables.table(t);
+      return { firstSymbol, frequencies: symmetrise(frequencies, -firstSymbol) };
+    }),
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeWithReport } from '../../codec/encode.js';
 import { readContainer } from '../../codec/format/index.js';
 import { loadModel } from '../../codec/model/load.js';
+import { quantizerNames } from '../../codec/quantizers/registry.js';
 import { type ImageCodec, learnedCodec } from '../../eval/codecs.js';
 import { estimateBits } from '../../eval/estimate.js';
 import { measure } from '../../eval/measure.js';
@@ -47,16 +48,31 @@ describe('learnedCodec', () => {
 });
 
 describe('estimateBits', () => {
-  it.each([10, 50, 90])('is within 1 %% of the real bytes at quality %d', async (quality) => {
+  it.each(quantizerNames.flatMap((name) => [10, 50, 90].map((quality) => [name, quality] as const)))(
+    'is within 0.1 %% of the real bytes of %s at quality %d',
+    async (quantizer, quality) => {
+      const model = await loadModel(tinyModelPath);
+      const estimator = estimateBits(model);
+      const options = { model, quality, quantizer, engine: 'wasm' } as const;
+      const { bytes } = await encodeWithReport(picture.image, options, estimator.observer);
+      const [{ segment }] = readContainer(bytes).tiles;
+      // Four bytes are the coder's final state, less than one of them information.
+      const real = 8 * (segment.length - 4);
+      const estimated = estimator.latentBits + estimator.hyperLatentBits;
+      expect(Math.abs(estimated - real)).toBeLessThan(0.001 * real + 8);
+      expect(estimator.hyperLatentBits).toBeGreaterThan(0);
+      expect(estimator.coded + estimator.skipped).toBe((model.config.latents * 192 * 192) / 16 ** 2);
+      expect(estimator.seconds).toBeGreaterThan(0);
+    },
+  );
+
+  it('adds up over pictures', async () => {
     const model = await loadModel(tinyModelPath);
-    const estimator = estimateBits(model);
-    const options = { model, quality, quantizer: 'round', engine: 'wasm' } as const;
-    const { bytes } = await encodeWithReport(picture.image, options, estimator.observer);
-    const [{ segment }] = readContainer(bytes).tiles;
-    // Four bytes are the coder's final state.
-    const real = 8 * (segment.length - 4);
-    const estimated = estimator.latentBits + estimator.hyperLatentBits;
-    expect(Math.abs(estimated / real - 1)).toBeLessThan(0.01);
-    expect(estimator.coded + estimator.skipped).toBe((model.config.latents * 192 * 192) / 16 ** 2);
+    const [once, twice] = [estimateBits(model), estimateBits(model)];
+    const options = { model, quantizer: 'tcq8', engine: 'wasm' } as const;
+    await encodeWithReport(picture.image, options, once.observer);
+    for (let k = 0; k < 2; k++) await encodeWithReport(picture.image, options, twice.observer);
+    expect(twice.latentBits).toBeCloseTo(2 * once.latentBits, 3);
+    expect(twice.coded).toBe(2 * once.coded);
   });
 });

@@ -4,16 +4,22 @@ import { fitQuantization, fitSet } from '../../../src/training/fit-quantization.
 import { type AnalysedPicture, analysePicture, defaultFitOptions } from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
 import type { QuantizerName } from '../../format/index.js';
-import { loadModel } from '../../model/load.js';
 import type { QuantizerParts } from '../../model/model-file.js';
 import { quantizationOf } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
-import type { Context } from '../context.js';
+import { type Context, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import { engineOption, modelNamed, threadsOption, verboseOption, wholeFrom } from '../options.js';
 import { Progress } from '../progress.js';
 import { count } from '../text.js';
-import { cropOption, quantizersOption, tuningImages, tuningQualities, writeTuned } from '../tuning.js';
+import {
+  checkOutput,
+  cropOption,
+  quantizersOption,
+  tuningImages,
+  tuningQualities,
+  writeTuned,
+} from '../tuning.js';
 
 interface Options {
   readonly quantizers: readonly QuantizerName[];
@@ -27,7 +33,7 @@ interface Options {
 }
 
 async function run(context: Context, source: string, output: string, options: Options): Promise<void> {
-  context.refuseTerminal(output);
+  await checkOutput(context, output, options);
   const model = await modelNamed(source);
   const coder = await coderOf(model, options.engine, options.threads);
   const images = await tuningImages(context, options.images, options.limit, options.crop);
@@ -47,10 +53,8 @@ async function run(context: Context, source: string, output: string, options: Op
   }
   progress?.update(parts.size, '');
   progress?.end();
-  await writeTuned(context, output, model, parts, options);
-  if (output === '-') return;
-  const { id } = await loadModel(output);
-  context.say(`${output}: tables and offsets of ${options.quantizers.join(', ')}, id ${id}`);
+  const id = await writeTuned(context, output, model, parts, options);
+  context.say(`${outputName(output)}: tables and offsets of ${options.quantizers.join(', ')}, id ${id}`);
 }
 
 /** Adds the command. */

@@ -14,7 +14,6 @@ import { fitSet } from '../../../src/training/fit-quantization.js';
 import { type AnalysedPicture, analysePicture } from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
 import { isTrellisCoded, type QuantizerName } from '../../format/index.js';
-import { loadModel } from '../../model/load.js';
 import type { QuantizerParts } from '../../model/model-file.js';
 import { quantizationOf } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
@@ -22,7 +21,14 @@ import { type Context, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import { engineOption, modelNamed, numberFrom, threadsOption, verboseOption, wholeFrom } from '../options.js';
 import { count } from '../text.js';
-import { cropOption, quantizersOption, tuningImages, tuningQualities, writeTuned } from '../tuning.js';
+import {
+  checkOutput,
+  cropOption,
+  quantizersOption,
+  tuningImages,
+  tuningQualities,
+  writeTuned,
+} from '../tuning.js';
 
 interface Options {
   readonly quantizers: readonly QuantizerName[];
@@ -70,7 +76,7 @@ const show = ({ step, lagrangian, bdRate }: SweepResult): string =>
   `step ${step}, Lagrangian ${lagrangian}: ${bdRate.toFixed(2)} %`;
 
 async function run(context: Context, source: string, output: string, options: Options): Promise<void> {
-  context.refuseTerminal(output);
+  await checkOutput(context, output, options);
   const model = await modelNamed(source);
   const coder = await coderOf(model, options.engine, options.threads);
   const pictures: SweepPicture[] = [];
@@ -121,9 +127,7 @@ async function run(context: Context, source: string, output: string, options: Op
       await writeFileAtomic(options.log, new TextEncoder().encode(`${JSON.stringify(json, null, 1)}\n`));
     }
   }
-  await writeTuned(context, output, model, parts, options);
-  if (output === '-') return;
-  const { id } = await loadModel(output);
+  const id = await writeTuned(context, output, model, parts, options);
   context.say(`${outputName(output)}: ${[...parts.keys()].join(', ')} as swept, id ${id}`);
 }
 
