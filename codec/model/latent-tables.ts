@@ -23,8 +23,8 @@ import type { QuantizerParts } from './model-file.js';
  * (docs/TRAINING.md, "Quantizers"). A trellis searches over a union grid that is finer than a scalar quantizer's.
  */
 const initialSettings = {
-  scalar: { step: 1, lagrangian: 0.02 },
-  trellis: { step: 0.64, lagrangian: 0.03 },
+  scalar: { step: 1, lagrangian: 0.05 },
+  trellis: { step: 0.7, lagrangian: 0.11 },
 } as const;
 
 /** Two tables per standard deviation: rows `2 * scale + quantizer`. */
