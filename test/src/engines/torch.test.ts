@@ -32,7 +32,7 @@ import {
 } from '../../../src/training/trainer.js';
 
 const config = networkConfigs.tiny;
-const size = { batch: 2, height: 64, width: 64, clipNorm: 1, threads: 1 };
+const size = { batch: 2, height: 64, width: 64, clipNorm: 1, optimizer: 'adam', threads: 1 } as const;
 const cpu = { device: 'cpu' } as const;
 const run = promisify(execFile);
 
