@@ -3,8 +3,9 @@ Stabilizing Shampoo using Adam"), which is Adam in the eigenbases of the gradien
 
 Both clip gradients to a global norm and keep an average of the weights. State by slot: weights `w`, first and second
 moments `m` and `v`, average `ema`, always in the basis of the weights; what SOAP needs beside them has names that
-start with "soap:". Everything is float32.
+start with "soap:". Everything is float32, products in a bfloat16 run on CUDA are TF32.
 """
+import itertools
 import math
 
 import numpy as np
@@ -34,12 +35,12 @@ class Adam:
     in tensors (`rate`, `decay`), and what cannot be captured happens in `end`.
     """
 
-    def __init__(self, run, device, last=()):
-        """Parameters named in `last` lie behind the others in the flat tensors."""
-        self.shapes = dict(sorted(run["parameters"].items(), key=lambda entry: entry[0] in last))
+    def __init__(self, run, device, order=lambda entry: 0):
+        """`order` sorts the (name, shape) of parameters in the flat tensors."""
+        self.shapes = dict(sorted(run["parameters"].items(), key=order))
         self.adam, self.clip_norm = run["adam"], run["options"]["clipNorm"]
         sizes = [math.prod(shape) for shape in self.shapes.values()]
-        self.flat = {slot: torch.zeros(sum(sizes), device=device) for slot in (*SLOTS, "step")}
+        self.flat = {slot: torch.zeros(sum(sizes), device=device) for slot in (*SLOTS, "gradient")}
         self.views = {
             slot: {
                 name: part.view(shape)
@@ -50,7 +51,7 @@ class Adam:
         self.rate = torch.zeros(1, device=device)
         self.decay = torch.zeros(1, device=device)
         # On a CPU a part should stay in the cache over all operations on it; on a GPU launches cost more.
-        self.part = sum(sizes) if str(device) != "cpu" else 1 << 18
+        self.part = sum(sizes) if device.type != "cpu" else 1 << 18
 
     def load(self, arrays):
         """Takes the state from arrays by slot name; moments that are missing start at zero."""
@@ -64,21 +65,21 @@ class Adam:
                     raise mismatch(slot_name(slot, name), list(view.shape), array)
                 view.copy_(torch.from_numpy(array.astype(np.float32)))
 
+    def slot(self, slot):
+        """The tensors of a slot by parameter, in the basis of the weights."""
+        return self.views[slot]
+
     def arrays(self, slots=SLOTS, kind=np.float32):
         """Arrays of slots by slot name."""
         return {
-            slot_name(slot, name): self.views[slot][name].cpu().numpy().astype(kind)
+            slot_name(slot, name): tensor.cpu().numpy().astype(kind)
             for slot in slots
-            for name in self.shapes
+            for name, tensor in self.slot(slot).items()
         }
 
     def state(self):
         """Arrays of everything that `load` takes."""
         return self.arrays()
-
-    def tensors(self):
-        """All tensors that `update` changes."""
-        return list(self.flat.values())
 
     def begin(self, rate, decay, step):
         """Before the update of the 1-based step: learning rate and decay of the average."""
@@ -87,218 +88,232 @@ class Adam:
 
     def update(self, gradients):
         """One step in place, from gradients by parameter name; returns their norm before clipping."""
-        flat = self.flat["step"]
+        flat = self.flat["gradient"]
         torch.cat([gradients[name].reshape(-1) for name in self.shapes], out=flat)
         norm = flat.square().sum().sqrt()
         flat.mul_(self.clip_norm / norm.clamp(min=self.clip_norm))
-        self.make_steps()
-        for step, w, ema in zip(*(self.flat[slot].split(self.part) for slot in ("step", "w", "ema"))):
-            w.sub_(step)
-            ema.sub_(w).mul_(self.decay).add_(w)
+        self.move(len(flat))
         return norm
 
-    def make_steps(self, count=None):
-        """Turns gradients into steps, in place, for the first `count` values of the flat tensors."""
+    def move(self, count):
+        """Moves the first `count` weights of the flat tensors."""
         beta1, beta2, epsilon = (self.adam[key] for key in ("beta1", "beta2", "epsilon"))
-        parts = (self.flat[slot][:count].split(self.part) for slot in ("step", "m", "v"))
-        for g, m, v in zip(*parts):
+        parts = (self.flat[slot][:count].split(self.part) for slot in ("gradient", *SLOTS))
+        for g, w, m, v, ema in zip(*parts):
             m.mul_(beta1).add_(g, alpha=1 - beta1)
             v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
-            torch.mul(m, self.rate, out=g).div_(v.sqrt().add_(epsilon))
+            w.sub_((m * self.rate).div_(v.sqrt().add_(epsilon)))
+            ema.sub_(w).mul_(self.decay).add_(w)
 
     def end(self):
         """After the update."""
 
 
-# Sides of matrices are cut into equal parts of at most so many rows or columns, every block has bases of its own:
-# products and decompositions grow with the cube of the side.
+# Longer sides of a matrix are cut into equal parts, and every block has bases of its own: products and decompositions
+# grow with the cube of the side.
 LONGEST_SIDE = 256
 # Matrices with a shorter side are tables by rate point or filters: Adam's.
 SHORTEST_SIDE = 16
 COLLECTING_STEPS = 40
 RAMP_STEPS = 100
-STATISTICS_EVERY = 2
+# Steps between updates of a covariance, of a basis; what is left of a covariance after one step.
+COVARIANCE_EVERY = 2
 REFRESH_EVERY = 20
-STATISTICS_BETA = 0.95
+COVARIANCE_BETA = 0.95
 
 
-def block_side(side):
-    """The longest equal part of a side that is within bounds; the whole side where there is none."""
+def is_rotated(shape):
+    return len(shape) == 2 and min(shape) >= SHORTEST_SIDE
+
+
+def cuts(side):
+    """Slices that cut a side into the fewest equal parts within bounds; one slice where there are none."""
     counts = range(-(-side // LONGEST_SIDE), side // SHORTEST_SIDE + 1)
-    return side // next((count for count in counts if side % count == 0), 1)
+    length = side // next((count for count in counts if side % count == 0), 1)
+    return [slice(start, start + length) for start in range(0, side, length)]
+
+
+class Side:
+    """What is known of the rows or columns of n matrices: the gradients' covariance [n,d,d], E[G G^T] or E[G^T G], and
+    a basis [n,d,d], whose columns become its eigenvectors, those of large eigenvalues first."""
+
+    def __init__(self, axis, n, length, device):
+        self.axis = axis
+        self.covariance, self.basis = (torch.zeros(n, length, length, device=device) for _ in range(2))
+
+    def restart(self):
+        """No gradients seen, the basis of the weights."""
+        self.covariance.zero_()
+        self.basis.copy_(torch.eye(self.basis.shape[1], device=self.basis.device))
+
+    def collect(self, gradients, kept):
+        """`kept` of the old covariance, the rest of these gradients."""
+        factors = gradients, gradients.transpose(1, 2)
+        self.covariance.baddbmm_(*(factors if self.axis == 1 else factors[::-1]), beta=kept, alpha=1 - kept)
+
+    def turn(self, basis, m):
+        """Another basis; first moments are rotated into it, in place."""
+        if self.axis == 1:
+            m.copy_(basis.transpose(1, 2) @ self.basis @ m)
+        else:
+            m.copy_(m @ (self.basis.transpose(1, 2) @ basis))
+        self.basis.copy_(basis)
+
+    def start(self, m):
+        """The eigenbasis; returns the eigenvalues [n,d]."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        self.turn(vectors.flip(-1), m)
+        return values.flip(-1).clamp(min=0)
+
+    def refresh(self, m, v):
+        """One step of orthogonal iteration; second moments are reordered with their vectors."""
+        image = self.covariance @ self.basis
+        order = (self.basis * image).sum(1).argsort(descending=True)
+        v.copy_(v.gather(self.axis, order.unsqueeze(3 - self.axis).expand_as(v)))
+        self.turn(torch.linalg.qr(image.gather(2, order[:, None].expand_as(image)))[0], m)
 
 
 class Blocks:
-    """Blocks of matrices, all of one shape, one behind the other in tensors [n,rows,columns].
+    """The same place of parameters of one shape, slots and gradients as views [n,rows,columns]; `m` and `v` are in the
+    rotated basis."""
 
-    `m` and `v` are moments in the basis `left` x `right`: columns of left [n,rows,rows] and right [n,columns,columns]
-    are eigenvectors of the gradients' covariances `rowCovariance` = E[G G^T] and `columnCovariance` = E[G^T G].
-    """
+    def __init__(self, names, place, views):
+        self.names, self.place = names, place
+        self.gradient, self.w, self.m, self.v, self.ema = views
+        n, *shape = self.w.shape
+        self.sides = [Side(axis, n, length, self.w.device) for axis, length in zip((1, 2), shape)]
 
-    STATE = ("m", "v", "left", "right", "rowCovariance", "columnCovariance")
+    def own_state(self):
+        """What the slots do not hold, by kind: tensors whose first axis counts the parameters."""
+        yield "m", self.m
+        yield "v", self.v
+        rows, columns = self.sides
+        yield "left", rows.basis
+        yield "right", columns.basis
+        yield "rowCovariance", rows.covariance
+        yield "columnCovariance", columns.covariance
 
-    def __init__(self, places, steps):
-        """`places` are (parameter, slices) of the blocks, `steps` are their views in the flat tensor of steps."""
-        self.places, self.steps = places, steps
-        n, (rows, columns), device = len(steps), steps[0].shape, steps[0].device
-        self.gradients, self.m, self.v = (torch.zeros(n, rows, columns, device=device) for _ in range(3))
-        self.rowCovariance, self.left = (torch.zeros(n, rows, rows, device=device) for _ in range(2))
-        self.columnCovariance, self.right = (torch.zeros(n, columns, columns, device=device) for _ in range(2))
-
-    def restart(self, views):
-        """Moments from the basis of the weights, which is the basis at first; covariances of no gradient."""
-        for key in ("m", "v"):
-            torch.stack([views[key][name][place] for name, place in self.places], out=getattr(self, key))
-        for basis in (self.left, self.right):
-            basis.copy_(torch.eye(basis.shape[1], device=basis.device))
-        self.rowCovariance.zero_()
-        self.columnCovariance.zero_()
-
-    def make_steps(self, adam, rate, x, y):
-        """Gradients to steps: Adam in the rotated basis. x and y are scratch space [n,rows,columns]."""
-        left, right = self.left, self.right
-        torch.stack(self.steps, out=self.gradients)
-        torch.bmm(left.transpose(1, 2), self.gradients, out=x)
-        torch.bmm(x, right, out=y)
+    def move(self, adam, rate, decay, x, y):
+        """Adam in the rotated basis, and back; x and y are scratch space of the shape of the weights."""
+        rows, columns = (side.basis for side in self.sides)
+        torch.bmm(torch.bmm(rows.transpose(1, 2), self.gradient, out=x), columns, out=y)
         self.m.lerp_(y, 1 - adam["beta1"])
         self.v.mul_(adam["beta2"]).addcmul_(y, y, value=1 - adam["beta2"])
-        torch.sqrt(self.v, out=y).add_(adam["epsilon"])
-        torch.div(self.m, y, out=y).mul_(rate)
-        torch.bmm(left, y, out=x)
-        torch.bmm(x, right.transpose(1, 2), out=y)
-        for step, result in zip(self.steps, y):
-            step.copy_(result)
+        torch.div(self.m, torch.sqrt(self.v, out=y).add_(adam["epsilon"]), out=y).mul_(rate)
+        torch.bmm(torch.bmm(rows, y, out=x), columns.transpose(1, 2), out=y)
+        self.w.sub_(y)
+        self.ema.sub_(self.w).mul_(decay).add_(self.w)
 
     def collect(self, kept):
-        """Covariances: `kept` of the old ones, the rest of the last gradients."""
-        g, t = self.gradients, self.gradients.transpose(1, 2)
-        self.rowCovariance.baddbmm_(g, t, beta=kept, alpha=1 - kept)
-        self.columnCovariance.baddbmm_(t, g, beta=kept, alpha=1 - kept)
-
-    def turn(self, left, right):
-        """First moments to new bases, which become the bases."""
-        self.m.copy_(left.transpose(1, 2) @ (self.left @ self.m @ self.right.transpose(1, 2)) @ right)
-        self.left.copy_(left)
-        self.right.copy_(right)
+        for side in self.sides:
+            side.collect(self.gradient, kept)
 
     def start(self):
-        """Eigenbases; the second moments are those of the Kronecker product, not less than a tenth of their mean."""
-        (row, left), (column, right) = map(torch.linalg.eigh, (self.rowCovariance, self.columnCovariance))
-        self.turn(left.flip(-1), right.flip(-1))
-        row, column = row.flip(-1).clamp(min=0), column.flip(-1).clamp(min=0)
-        product = row[:, :, None] * column[:, None, :] / (row.sum(1)[:, None, None] + 1e-30)
-        self.v.copy_(product + 0.1 * product.mean((1, 2), keepdim=True))
+        """Eigenbases; second moments are those of the Kronecker product, not less than a tenth of their mean."""
+        rows, columns = (side.start(self.m) for side in self.sides)
+        v = rows[:, :, None] * columns[:, None] / (rows.sum(1)[:, None, None] + 1e-30)
+        self.v.copy_(v + 0.1 * v.mean((1, 2), keepdim=True))
 
     def refresh(self):
-        """One step of orthogonal iteration for every basis. Vectors are ordered by eigenvalue, second moments follow."""
-        bases = []
-        for basis, covariance, axis in ((self.left, self.rowCovariance, 1), (self.right, self.columnCovariance, 2)):
-            image = covariance @ basis
-            order = (basis * image).sum(1).argsort(descending=True)
-            bases.append(torch.linalg.qr(image.gather(2, order[:, None, :].expand_as(image)))[0])
-            self.v.copy_(self.v.gather(axis, order.unsqueeze(3 - axis).expand_as(self.v)))
-        self.turn(*bases)
+        for side in self.sides:
+            side.refresh(self.m, self.v)
 
-    def moments(self):
-        """m and v in the basis of the weights; v as if coordinates in the rotated basis were independent."""
-        left, right = self.left, self.right.transpose(1, 2)
-        return left @ self.m @ right, left.square() @ self.v @ right.square()
+    def moments(self, slot):
+        """m or v in the basis of the weights; v as if the rotated coordinates were independent."""
+        rows, columns = (side.basis if slot == "m" else side.basis.square() for side in self.sides)
+        return rows @ getattr(self, slot) @ columns.transpose(1, 2)
 
 
 class Soap(Adam):
     """SOAP for matrices, Adam for all other parameters.
 
-    For the first COLLECTING_STEPS the bases are those of the weights, which is Adam; then the bases and second moments
-    follow from the covariances, and the rate rises anew over RAMP_STEPS. `age` counts steps.
+    For the first COLLECTING_STEPS the bases are those of the weights, which is Adam; then bases and second moments
+    follow from the covariances, and the rate rises anew over RAMP_STEPS, because the moments are only as good as the
+    Kronecker product. `age` counts steps.
     """
 
     def __init__(self, run, device):
-        matrices = {
-            name: shape
-            for name, shape in run["parameters"].items()
-            if len(shape) == 2 and min(shape) >= SHORTEST_SIDE
-        }
-        super().__init__(run, device, matrices)
-        self.plain = sum(math.prod(shape) for name, shape in self.shapes.items() if name not in matrices)
+        super().__init__(run, device, lambda entry: entry[1] if is_rotated(entry[1]) else [])
         self.matrix_rate = torch.zeros(1, device=device)
         self.age = 0
-        places = {}
-        for name, shape in matrices.items():
-            rows, columns = map(block_side, shape)
-            places.setdefault((rows, columns), []).extend(
-                (name, (slice(top, top + rows), slice(left, left + columns)))
-                for top in range(0, shape[0], rows)
-                for left in range(0, shape[1], columns)
-            )
-        steps, self.groups, largest = self.views["step"], [], 0
-        for (rows, columns), alike in places.items():
-            count = max(1, self.part // (2 * rows * columns)) if str(device) == "cpu" else len(alike)
-            for first in range(0, len(alike), count):
-                some = alike[first : first + count]
-                self.groups.append(Blocks(some, [steps[name][place] for name, place in some]))
-                largest = max(largest, len(some) * rows * columns)
+        self.plain = sum(math.prod(shape) for shape in self.shapes.values() if not is_rotated(shape))
+        self.groups, offset = [], self.plain
+        rotated = [(name, shape) for name, shape in self.shapes.items() if is_rotated(shape)]
+        for shape, alike in itertools.groupby(rotated, lambda entry: entry[1]):
+            names, size = [name for name, _ in alike], math.prod(shape)
+            places = list(itertools.product(*map(cuts, shape)))
+            count = len(names)
+            if device.type == "cpu":
+                count = max(1, self.part * len(places) // (2 * size))
+            for some in (names[first : first + count] for first in range(0, len(names), count)):
+                end = offset + len(some) * size
+                whole = [self.flat[slot][offset:end].view(-1, *shape) for slot in ("gradient", *SLOTS)]
+                for place in places:
+                    self.groups.append(Blocks(some, place, [view[(slice(None), *place)] for view in whole]))
+                offset = end
+        largest = max((group.w.numel() for group in self.groups), default=0)
         self.scratch = [torch.zeros(largest, device=device) for _ in range(2)]
 
-    def named_blocks(self):
-        """(name, tensor) of SOAP's own state; tensors of one name are parts of one array, in order."""
+    def own_state(self):
+        """(name, tensor) of what the slots do not hold; tensors of one name are parts of one array, in order."""
         for group in self.groups:
-            for key in Blocks.STATE:
-                for (name, _), block in zip(group.places, getattr(group, key)):
-                    yield f"soap:{key}:{name}", block
+            for kind, tensors in group.own_state():
+                for name, tensor in zip(group.names, tensors):
+                    yield f"soap:{kind}:{name}", tensor
 
     def load(self, arrays):
         super().load(arrays)
-        self.age = int(arrays["soap:age"][0]) if "soap:age" in arrays else 0
+        self.age = int(arrays.get("soap:age", [0])[0])
         if self.age == 0:
-            for group in self.groups:
-                group.restart(self.views)
+            for side in (side for group in self.groups for side in group.sides):
+                side.restart()
             return
         taken = {}
-        for name, block in self.named_blocks():
+        for name, tensor in self.own_state():
             start = taken.get(name, 0)
-            taken[name] = start + block.numel()
+            taken[name] = start + tensor.numel()
             array = arrays.get(name)
             if array is None or array.size < taken[name]:
                 raise mismatch(name, [taken[name]], array)
-            block.copy_(torch.from_numpy(array[start : taken[name]].copy()).view(block.shape))
+            tensor.copy_(torch.from_numpy(array[start : taken[name]].copy()).view(tensor.shape))
 
-    def arrays(self, slots=SLOTS, kind=np.float32):
-        if "m" in slots or "v" in slots:
-            for group in self.groups:
-                for slot, blocks in zip(("m", "v"), group.moments()):
-                    for (name, place), block in zip(group.places, blocks):
-                        self.views[slot][name][place].copy_(block)
-        return super().arrays(slots, kind)
+    def slot(self, slot):
+        if slot not in ("m", "v"):
+            return super().slot(slot)
+        found = {name: view.clone() for name, view in self.views[slot].items()}
+        for group in self.groups:
+            for name, block in zip(group.names, group.moments(slot)):
+                found[name][group.place].copy_(block)
+        return found
 
     def state(self):
         own = {}
-        for name, block in self.named_blocks():
-            own.setdefault(name, []).append(block.reshape(-1).cpu().numpy())
-        own = {name: np.concatenate(blocks) for name, blocks in own.items()}
+        for name, tensor in self.own_state():
+            own.setdefault(name, []).append(tensor.reshape(-1).cpu().numpy())
+        own = {name: np.concatenate(parts) for name, parts in own.items()}
         return {**super().state(), "soap:age": np.array([self.age], np.float32), **own}
-
-    def tensors(self):
-        return super().tensors() + [getattr(group, key) for group in self.groups for key in Blocks.STATE]
 
     def begin(self, rate, decay, step):
         super().begin(rate, decay, step)
-        ramp = (self.age + 1 - COLLECTING_STEPS) / RAMP_STEPS
-        self.matrix_rate.copy_(self.rate if ramp <= 0 else self.matrix_rate.fill_(rate * min(1, ramp)))
+        if self.age < COLLECTING_STEPS:
+            self.matrix_rate.copy_(self.rate)
+        else:
+            self.matrix_rate.fill_(rate * min(1, (self.age + 1 - COLLECTING_STEPS) / RAMP_STEPS))
 
-    def make_steps(self):
-        super().make_steps(self.plain)
+    def move(self, _):
+        super().move(self.plain)
         for group in self.groups:
-            x, y = (scratch[: group.m.numel()].view(group.m.shape) for scratch in self.scratch)
-            group.make_steps(self.adam, self.matrix_rate, x, y)
+            x, y = (scratch[: group.w.numel()].view(group.w.shape) for scratch in self.scratch)
+            group.move(self.adam, self.matrix_rate, self.decay, x, y)
 
     def end(self):
         """Covariances of a part of the groups, bases of another: no step is much slower than others."""
         self.age += 1
         for number, group in enumerate(self.groups, self.age):
-            if number % STATISTICS_EVERY == 0:
-                seen = (self.age + 1) // STATISTICS_EVERY
+            if number % COVARIANCE_EVERY == 0:
+                seen = (self.age + 1) // COVARIANCE_EVERY
                 collecting = self.age <= COLLECTING_STEPS
-                group.collect(1 - 1 / seen if collecting else STATISTICS_BETA**STATISTICS_EVERY)
+                group.collect(1 - 1 / seen if collecting else COVARIANCE_BETA**COVARIANCE_EVERY)
             if self.age == COLLECTING_STEPS:
                 group.start()
             elif self.age > COLLECTING_STEPS and number % REFRESH_EVERY == 0:

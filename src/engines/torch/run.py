@@ -563,7 +563,7 @@ class Stepper:
 
     def capture(self):
         """Records one step as a CUDA graph. Warm-up changes weights and state, so they are put back."""
-        saved = [tensor.clone() for tensor in self.optimizer.tensors()]
+        saved = {slot: flat.clone() for slot, flat in self.optimizer.flat.items()}
         try:
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
@@ -577,8 +577,8 @@ class Stepper:
                 metrics = self.compute()
             return graph, metrics
         finally:
-            for tensor, value in zip(self.optimizer.tensors(), saved):
-                tensor.copy_(value)
+            for slot, flat in self.optimizer.flat.items():
+                flat.copy_(saved[slot])
             torch.cuda.synchronize()
 
     @torch.no_grad()

@@ -69,7 +69,7 @@ describe.runIf(!missingTorch)('with Python and torch', { timeout: 300_000 }, () 
     const { w, m, groups } = JSON.parse(stdout);
     expect(w).toBeLessThan(1e-12);
     expect(m).toBeLessThan(1e-12);
-    expect(groups).toBe(3);
+    expect(groups).toBe(4);
   });
 
   it('comes nearer to a linear map than Adam, where inputs are correlated and targets are noisy', async () => {

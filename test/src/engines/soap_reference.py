@@ -97,7 +97,7 @@ def main():
     soap.load(state)
 
     numbers = {
-        (name, str(place)): number for number, group in enumerate(soap.groups) for name, place in group.places
+        (name, str(group.place)): number for number, group in enumerate(soap.groups) for name in group.names
     }
     references = {}
     for name, shape in shapes.items():
