@@ -71,7 +71,7 @@ export async function trainingSpeed(
   const graph = buildTrainingGraph(config, sizes);
   const gigaflopPerStep = (2 * totalMacs(Object.values(graph.outputs))) / 1e9;
   const state = initialState(initialWeights(parameterSpecs(config), config, 1));
-  const trainer = await Trainer.create(runtime, config, { ...sizes, threads }, state);
+  const trainer = await Trainer.create(runtime, config, { ...sizes, optimizer: 'adam', threads }, state);
   const data = new Map<string, Float32Array>();
   for (const [name, shape] of trainer.dataShapes) {
     const values = new Float32Array(sizeOf(shape));

@@ -30,8 +30,14 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+const programFolder = (): string => join(packageRoot(), 'src/engines/torch');
+
 /** Path of the Python program. */
-export const torchProgram = (): string => join(packageRoot(), 'src/engines/torch/run.py');
+export const torchProgram = (): string => join(programFolder(), 'run.py');
+
+/** Paths of all its files: run.py reads the others from its own folder. */
+export const torchFiles = (): string[] =>
+  ['run.py', 'optimizer.py'].map((name) => join(programFolder(), name));
 
 function frame(header: FrameHeader, payload: readonly Uint8Array[]): Buffer[] {
   const text = Buffer.from(JSON.stringify(header));
@@ -49,7 +55,7 @@ function frame(header: FrameHeader, payload: readonly Uint8Array[]): Buffer[] {
  *
  * @example
  * const process = await TorchProcess.start(folder, { precision: 'bf16' });
- * const metrics = await process.ask({ do: 'step', rate: 1e-4, decay: 0.999 }, inputs);
+ * const metrics = await process.ask({ do: 'step', rate: 1e-4, decay: 0.999, step: 1 }, inputs);
  * await process.end();
  */
 export class TorchProcess {

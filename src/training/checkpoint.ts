@@ -4,7 +4,7 @@
  * Files are replaced atomically, so that a killed run loses at most the steps since the last one.
  *
  * The half-precision form keeps weights and average only (what is committed to a repository); resuming from it starts
- * the optimizer's moments at zero.
+ * the optimizer anew, its moments at zero.
  */
 import { join } from 'node:path';
 import { parseConfig, parseJson } from '../../codec/model/model-file.js';
@@ -14,7 +14,7 @@ import { FormatError } from '../errors.js';
 import { readFileOrStdin, writeFileAtomic } from '../io/files.js';
 import { float32ToFloat16 } from '../io/half.js';
 import { parseSafetensors, type SafeTensor, serializeSafetensors, toFloat32 } from '../io/safetensors.js';
-import { type Slot, slotName, slots } from './optimizer.js';
+import { isOwnState, type OptimizerName, type Slot, slotName, slots } from './optimizer.js';
 import type { TrainingState } from './trainer.js';
 
 /** What decides the course of a run, beside the data. */
@@ -24,6 +24,7 @@ export interface RunOptions {
   readonly crop: number;
   readonly steps: number;
   readonly learningRate: number;
+  readonly optimizer: OptimizerName;
   readonly clipNorm: number;
   readonly emaDecay: number;
 }
@@ -59,6 +60,12 @@ export async function saveCheckpoint(
       );
     }
   }
+  if (!half) {
+    for (const [name, data] of checkpoint.state) {
+      if (!isOwnState(name)) continue;
+      tensors.set(name, { dtype: 'F32', shape: [data.length], data: data as Float32Array<ArrayBuffer> });
+    }
+  }
   const { config, options, step } = checkpoint;
   const metadata = {
     kind,
@@ -69,6 +76,13 @@ export async function saveCheckpoint(
   await writeFileAtomic(path, serializeSafetensors(tensors, metadata));
 }
 
+/** The checkpoint going on with other options; what another optimizer kept for itself is left behind. */
+export function withOptions(checkpoint: Checkpoint, options: RunOptions): Checkpoint {
+  const same = options.optimizer === checkpoint.options.optimizer;
+  const state = same ? checkpoint.state : new Map([...checkpoint.state].filter(([key]) => !isOwnState(key)));
+  return { ...checkpoint, options, state };
+}
+
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const { tensors, metadata } = parseSafetensors(await readFileOrStdin(path));
   if (metadata.kind !== kind) {
@@ -77,7 +91,9 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     );
   }
   const config = parseConfig(metadata.config);
-  const options = parseJson(metadata.options, 'run options') as unknown as RunOptions;
+  const found = parseJson(metadata.options, 'run options') as unknown as RunOptions;
+  // Runs were Adam's alone before they said so.
+  const options = { ...found, optimizer: found.optimizer ?? 'adam' };
   const step = Number(metadata.step ?? Number.NaN);
   if (!Number.isSafeInteger(step) || step < 0) {
     throw new FormatError(`${path}: expected a whole number of steps, got ${metadata.step ?? 'none'}`);

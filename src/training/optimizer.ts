@@ -21,6 +21,10 @@ import {
 
 export const adam = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 } as const;
 
+/** What turns gradients into steps; `soap` is engines/torch/optimizer.py alone. */
+export const optimizers = ['adam', 'soap'] as const;
+export type OptimizerName = (typeof optimizers)[number];
+
 /** State slots of one parameter: the weights themselves first. */
 export const slots = ['w', 'm', 'v', 'ema'] as const;
 export type Slot = (typeof slots)[number];
@@ -28,6 +32,9 @@ export type Slot = (typeof slots)[number];
 /** Name of a slot's graph input and output. */
 export const slotName = (slot: Slot, parameter: string): string =>
   slot === 'w' ? parameter : `${slot}:${parameter}`;
+
+/** What an optimizer keeps beside the slots, in names like `soap:left:analysis.in.weight`; no other can use it. */
+export const isOwnState = (key: string): boolean => key.startsWith('soap:');
 
 /** Learning rate times Adam's bias correction for step number `step` (1-based). */
 export function correctedRate(rate: number, step: number): number {

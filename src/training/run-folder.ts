@@ -7,7 +7,7 @@ import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { lambdaOf, type NetworkConfig, pictureMultiple } from '../../codec/networks/config.js';
 import { type ParameterSpec, Parameters } from '../../codec/networks/parameters.js';
-import { torchProgram } from '../engines/torch.js';
+import { torchFiles } from '../engines/torch.js';
 import { FormatError, UsageError } from '../errors.js';
 import { Graph, sizeOf } from '../graph/index.js';
 import { lowerToOnnx } from '../graph/onnx/lower.js';
@@ -136,7 +136,7 @@ async function writeValidation(
 
 /**
  * Writes a run folder that `python3 run.py FOLDER` trains without Node: batch, crop, schedule and seed are those of the
- * checkpoint's options, the run goes on from its step. run.py itself is copied into the folder.
+ * checkpoint's options, the run goes on from its step. run.py is copied into the folder, with the files that it needs.
  *
  * @throws UsageError for a folder that cannot be written or pictures that are too small.
  * @example
@@ -177,7 +177,7 @@ export async function exportRun(
     },
     half,
   );
-  await copyFile(torchProgram(), join(folder, 'run.py'));
+  for (const file of torchFiles()) await copyFile(file, join(folder, basename(file)));
 }
 
 /** `checkpoint-2.safetensors`: a part of a half-precision checkpoint. */

@@ -10,7 +10,7 @@ import { type FrameHeader, type TorchOptions, TorchProcess } from '../engines/to
 import { UsageError } from '../errors.js';
 import { sizeOf } from '../graph/index.js';
 import { parseSafetensors, toFloat32 } from '../io/safetensors.js';
-import { correctedRate, type Slot, slotName, slots } from './optimizer.js';
+import { type Slot, slotName } from './optimizer.js';
 import { writeStepFolder } from './run-folder.js';
 import type {
   Batch,
@@ -59,6 +59,7 @@ export class TorchTrainer implements StepEngine {
         batch: options.batch,
         crop: options.height,
         clipNorm: options.clipNorm,
+        optimizer: options.optimizer,
       };
       const checkpoint = { config, options: runOptions, step: 0, state };
       const { dataShapes } = await writeStepFolder(folder, checkpoint, options);
@@ -80,7 +81,7 @@ export class TorchTrainer implements StepEngine {
       }
       return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     });
-    const request = { do: 'step', rate: correctedRate(learningRate, step), decay: emaDecay };
+    const request = { do: 'step', rate: learningRate, decay: emaDecay, step };
     const answer: FrameHeader = await this.#process.ask(request, payload);
     return {
       loss: numbers(answer.loss)[0],
@@ -98,7 +99,7 @@ export class TorchTrainer implements StepEngine {
   }
 
   state(): Promise<TrainingState> {
-    return this.#save(slots);
+    return this.#save();
   }
 
   async release(): Promise<void> {
@@ -106,8 +107,8 @@ export class TorchTrainer implements StepEngine {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** Slots by slot name, by way of a file: pipes are slow for this much. */
-  async #save(wanted: readonly Slot[]): Promise<TrainingState> {
+  /** Slots by slot name, or the whole state, by way of a file: pipes are slow for this much. */
+  async #save(wanted?: readonly Slot[]): Promise<TrainingState> {
     const path = join(this.#folder, 'saved.safetensors');
     await this.#process.ask({ do: 'save', path, slots: wanted });
     const { tensors } = parseSafetensors(new Uint8Array(await readFile(path)));

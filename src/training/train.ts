@@ -10,7 +10,7 @@ import type { OnnxRuntime } from '../engines/onnxruntime.js';
 import { UsageError } from '../errors.js';
 import { Graph } from '../graph/index.js';
 import { defaultLeastScale, drawBatch } from './batches.js';
-import { type Checkpoint, type RunOptions, saveCheckpoint } from './checkpoint.js';
+import { type Checkpoint, type RunOptions, saveCheckpoint, withOptions } from './checkpoint.js';
 import { initialWeights } from './initial-weights.js';
 import { measureLogScales } from './measured-scales.js';
 import { buildObjective } from './objective.js';
@@ -32,6 +32,7 @@ export const defaultRunOptions: RunOptions = {
   crop: 256,
   steps: 200_000,
   learningRate: 4e-4,
+  optimizer: 'adam',
   clipNorm: 1,
   emaDecay: 0.999,
 };
@@ -95,9 +96,9 @@ export async function train(run: TrainingRun): Promise<number> {
       `train: expected fewer than ${options.steps} steps done, the checkpoint has ${done}`,
     );
   }
-  const { state } = run.resume ?? (await firstCheckpoint(run));
-  const { batch, crop, clipNorm } = options;
-  const trainerOptions: TrainerOptions = { batch, height: crop, width: crop, clipNorm, threads };
+  const { state } = run.resume ? withOptions(run.resume, options) : await firstCheckpoint(run);
+  const { batch, crop, clipNorm, optimizer } = options;
+  const trainerOptions: TrainerOptions = { batch, height: crop, width: crop, clipNorm, optimizer, threads };
   const trainer: StepEngine = run.createEngine
     ? await run.createEngine(trainerOptions, state)
     : await Trainer.create(runtime, config, trainerOptions, state);

@@ -10,7 +10,7 @@ import { UsageError } from '../errors.js';
 import { Graph, gradients, sizeOf, type Tensor } from '../graph/index.js';
 import { lowerToOnnx } from '../graph/onnx/lower.js';
 import { buildObjective, type ObjectiveOptions } from './objective.js';
-import { buildUpdate, correctedRate, type Slot, slotName, slots } from './optimizer.js';
+import { buildUpdate, correctedRate, type OptimizerName, type Slot, slotName, slots } from './optimizer.js';
 
 /** Weights and optimizer state by slot name (optimizer.ts). */
 export type TrainingState = Map<string, Float32Array>;
@@ -101,6 +101,7 @@ export interface TrainerOptions {
   readonly height: number;
   readonly width: number;
   readonly clipNorm: number;
+  readonly optimizer: OptimizerName;
   readonly threads: number;
 }
 
@@ -137,6 +138,11 @@ export class Trainer implements StepEngine {
     options: TrainerOptions,
     state: TrainingState,
   ): Promise<Trainer> {
+    if (options.optimizer !== 'adam') {
+      throw new UsageError(
+        `optimizer: expected adam for onnxruntime, got ${options.optimizer}, which needs the engine torch`,
+      );
+    }
     const training = buildTrainingGraph(config, options);
     const block = await detectBlockSize(runtime);
     const { bytes } = lowerToOnnx(training.outputs, { block });

@@ -11,7 +11,9 @@ import {
   loadCheckpoint,
   type RunOptions,
   saveCheckpoint,
+  withOptions,
 } from '../../../src/training/checkpoint.js';
+import { type OptimizerName, optimizers } from '../../../src/training/optimizer.js';
 import { Photographs } from '../../../src/training/photographs.js';
 import { exportRun, importRun } from '../../../src/training/run-folder.js';
 import { TorchTrainer } from '../../../src/training/torch-trainer.js';
@@ -35,9 +37,10 @@ import { exists, jsonOption, multipleOf64, numberFrom, verboseOption, wholeFrom 
 import { count } from '../text.js';
 import { TrainingLog } from '../training-log.js';
 
-/** Flags that a checkpoint fixes; `steps` may be changed on resuming. */
+/** Flags that a checkpoint fixes; `steps` and `optimizer` may be changed on resuming. */
 interface RunFlags {
   readonly steps?: number;
+  readonly optimizer?: OptimizerName;
   readonly batch?: number;
   readonly crop?: number;
   readonly learningRate?: number;
@@ -73,7 +76,13 @@ const flagNames = {
 
 /** Options of the run: the checkpoint's, where there is one; usage error for flags that say otherwise. */
 function runOptions(command: Command, options: Options, resume: Checkpoint | undefined): RunOptions {
-  const { steps = resume?.options.steps ?? defaultRunOptions.steps } = options;
+  const before = resume?.options ?? defaultRunOptions;
+  const { steps = before.steps, optimizer = before.optimizer } = options;
+  if (optimizer === 'soap' && options.engine !== 'torch' && options.export === undefined) {
+    command.error(
+      `error: option '--optimizer soap' needs '--engine torch', got '--engine ${options.engine}'`,
+    );
+  }
   if (resume) {
     for (const [key, flag] of Object.entries(flagNames)) {
       const [wished, kept] = [options[key as keyof RunFlags], resume.options[key as keyof RunFlags]];
@@ -85,13 +94,13 @@ function runOptions(command: Command, options: Options, resume: Checkpoint | und
     if (options.model !== undefined && options.model !== name) {
       command.error(`error: option '--model ${options.model}' differs from the run's, which is ${name}`);
     }
-    return { ...resume.options, steps };
+    return { ...resume.options, steps, optimizer };
   }
   const wished = Object.keys(flagNames).flatMap((key) => {
     const value = options[key as keyof RunFlags];
     return value === undefined ? [] : [[key, value]];
   });
-  return { ...defaultRunOptions, ...Object.fromEntries(wished), steps };
+  return { ...defaultRunOptions, ...Object.fromEntries(wished), steps, optimizer };
 }
 
 async function checkpointOf(options: Options): Promise<Checkpoint | undefined> {
@@ -112,6 +121,13 @@ function resumeHint({ images, validation, out }: Options): string {
   if (validation !== undefined) parts.push(`--validation ${validation}`);
   return parts.join(' ');
 }
+
+/** What becomes of the moments where a run goes on with another optimizer. */
+const switchNote = ({ options: { optimizer } }: Checkpoint, settings: RunOptions): string =>
+  `${settings.optimizer} goes on from ${optimizer}: first moments are kept, ` +
+  (settings.optimizer === 'soap'
+    ? 'second moments start from the Kronecker factors'
+    : 'second moments are turned back');
 
 async function run(context: Context, command: Command, options: Options): Promise<void> {
   const runtime = await loadOnnxRuntime();
@@ -150,6 +166,7 @@ async function run(context: Context, command: Command, options: Options): Promis
   context.say(
     `${resume ? `resuming at step ${count(done)}` : 'training'}: ${config.name}, ${count(images.count)} pictures, ${count(settings.steps)} steps of ${settings.batch} crops of ${settings.crop} pixels`,
   );
+  if (resume && settings.optimizer !== resume.options.optimizer) context.say(switchNote(resume, settings));
   const stop = new AbortController();
   const release = context.streams.onInterrupt?.(() => {
     log.say('stopping after this step; once more to stop at once');
@@ -224,7 +241,7 @@ async function exportFolder(context: Context, command: Command, options: Options
   const validation = options.validation && (await open(options.validation, defaultValidation.crop));
   const runtime = await loadOnnxRuntime();
   const checkpoint = resume
-    ? { ...resume, options: settings }
+    ? withOptions(resume, settings)
     : await firstCheckpoint({ runtime, config, options: settings, images });
   await about(folder, () =>
     exportRun(
@@ -295,6 +312,12 @@ export function addTrain(program: Command, context: Context): void {
       multipleOf64(pictureMultiple, 4096),
     )
     .option('--learning-rate <x>', `highest learning rate (default: ${learningRate})`, numberFrom(1e-9, 10))
+    .addOption(
+      new Option(
+        '--optimizer <name>',
+        `turns gradients into steps; soap needs torch (default: "${defaultRunOptions.optimizer}")`,
+      ).choices(optimizers),
+    )
     .option('--seed <n>', `decides every random choice (default: ${seed})`, wholeFrom(0, 2 ** 32 - 1))
     .addOption(
       new Option('--engine <name>', 'what makes the steps; torch needs python3 with PyTorch')

@@ -25,9 +25,13 @@ import zlib
 # Threads that wait give their core to others: ten times faster where the cores are shared with other programs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# The files beside this one may lie in a folder that is not to be changed.
+sys.dont_write_bytecode = True
+
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+from optimizer import make_optimizer  # noqa: E402
 
 # ------------------------------------------------------------------------------------------------ reading ONNX
 
@@ -531,82 +535,7 @@ def must_be_precise(nodes, data_names, constants):
     return precise
 
 
-# ------------------------------------------------------------------------------------------------ optimizer
-
-SLOTS = ("w", "m", "v", "ema")
-
-
-def slot_name(slot, parameter):
-    return parameter if slot == "w" else f"{slot}:{parameter}"
-
-
-class Optimizer:
-    """Weights, moments and average of all parameters, each in one flat float32 tensor; Adam as optimizer.ts has it.
-
-    `rate` and `decay` are tensors, so that a captured CUDA graph reads them anew in every step.
-    """
-
-    def __init__(self, run, device):
-        self.shapes = run["parameters"]
-        self.adam, self.clip_norm = run["adam"], run["options"]["clipNorm"]
-        sizes = [math.prod(shape) for shape in self.shapes.values()]
-        self.flat = {slot: torch.zeros(sum(sizes), device=device) for slot in SLOTS}
-        self.views = {
-            slot: {
-                name: part.view(shape)
-                for (name, shape), part in zip(self.shapes.items(), flat.split(sizes))
-            }
-            for slot, flat in self.flat.items()
-        }
-        self.rate = torch.zeros(1, device=device)
-        self.decay = torch.zeros(1, device=device)
-        # On a CPU a part should stay in the cache over all operations on it; on a GPU launches cost more.
-        self.part = sum(sizes) if str(device) != "cpu" else 1 << 18
-
-    def load(self, arrays):
-        for slot, views in self.views.items():
-            for name, view in views.items():
-                array = arrays.get(slot_name(slot, name))
-                if array is None and slot in ("m", "v"):
-                    view.zero_()
-                    continue
-                if array is None or list(array.shape) != list(view.shape):
-                    found = "none" if array is None else list(array.shape)
-                    raise ValueError(
-                        f"state: expected {slot_name(slot, name)} {list(view.shape)}, got {found}"
-                    )
-                view.copy_(torch.from_numpy(array.astype(np.float32)))
-
-    def arrays(self, slots=SLOTS, kind=np.float32):
-        return {
-            slot_name(slot, name): view.cpu().numpy().astype(kind)
-            for slot in slots
-            for name, view in self.views[slot].items()
-        }
-
-    def set_rates(self, rate, decay):
-        """Learning rate with Adam's bias correction in it (corrected_rate), and decay of the average."""
-        self.rate.fill_(rate)
-        self.decay.fill_(decay)
-
-    def update(self, gradients):
-        """One step in place, from gradients by parameter name; returns their norm before clipping."""
-        flat = torch.cat([gradients[name].reshape(-1) for name in self.shapes])
-        norm = flat.square().sum().sqrt()
-        scale = self.clip_norm / norm.clamp(min=self.clip_norm)
-        beta1, beta2, epsilon = (self.adam[key] for key in ("beta1", "beta2", "epsilon"))
-        parts = (flat, *(self.flat[slot] for slot in SLOTS))
-        for g, w, m, v, ema in zip(*(tensor.split(self.part) for tensor in parts)):
-            g.mul_(scale)
-            m.mul_(beta1).add_(g, alpha=1 - beta1)
-            v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
-            w.sub_((m * self.rate).div_(v.sqrt().add_(epsilon)))
-            ema.sub_(w).mul_(self.decay).add_(w)
-        return norm
-
-
-def corrected_rate(adam, rate, step):
-    return rate * math.sqrt(1 - adam["beta2"] ** step) / (1 - adam["beta1"] ** step)
+# ------------------------------------------------------------------------------------------------ steps
 
 
 class Stepper:
@@ -620,7 +549,7 @@ class Stepper:
         half = torch.bfloat16 if precision == "bf16" else None
         self.data_shapes = run["dataShapes"]
         self.program = Program(os.path.join(folder, "step.onnx"), self.data_shapes, device, half)
-        self.optimizer = Optimizer(run, device)
+        self.optimizer = make_optimizer(run, device)
         self.inputs = {name: empty_input(shape, device) for name, shape in self.data_shapes.items()}
         self.captured = None
         self.capture_wanted = cuda_graph and device.type == "cuda"
@@ -653,19 +582,21 @@ class Stepper:
             torch.cuda.synchronize()
 
     @torch.no_grad()
-    def __call__(self, rate, decay):
-        """Makes a step on `inputs`; metrics stay on the device, valid until the next call."""
-        self.optimizer.set_rates(rate, decay)
+    def __call__(self, rate, decay, step):
+        """Makes the 1-based step on `inputs`; metrics stay on the device, valid until the next call."""
+        self.optimizer.begin(rate, decay, step)
         if self.capture_wanted:
             self.capture_wanted = False
             try:
                 self.captured = self.capture()
             except RuntimeError as error:
                 print(f"run.py: no CUDA graph, {one_line(error)}", file=sys.stderr, flush=True)
-        if not self.captured:
-            return self.compute()
-        graph, metrics = self.captured
-        graph.replay()
+        if self.captured:
+            graph, metrics = self.captured
+            graph.replay()
+        else:
+            metrics = self.compute()
+        self.optimizer.end()
         return metrics
 
 
@@ -707,8 +638,8 @@ def write_frame(stream, header):
 def serve(stepper, run):
     """Answers the requests of src/engines/torch.ts on stdin until it ends.
 
-    {do: step, rate, decay} with all data inputs as float32 in the order of dataShapes -> metrics
-    {do: save, path, slots} -> {} once the slots lie in that safetensors file
+    {do: step, rate, decay, step} with all data inputs as float32 in the order of dataShapes -> metrics
+    {do: save, path, slots} -> {} once the slots, or the whole state without them, lie in that safetensors file
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other process, which then wants the state.
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
@@ -716,7 +647,8 @@ def serve(stepper, run):
     write_frame(answers, {"ready": torch.__version__})
     for header, payload in iter(lambda: read_frame(requests), None):
         if header["do"] == "save":
-            write_safetensors(header["path"], stepper.optimizer.arrays(header["slots"]), {})
+            optimizer, slots = stepper.optimizer, header.get("slots")
+            write_safetensors(header["path"], optimizer.arrays(slots) if slots else optimizer.state(), {})
             write_frame(answers, {})
             continue
         values, offset = np.frombuffer(bytearray(payload), "<f4"), 0
@@ -724,7 +656,7 @@ def serve(stepper, run):
             size = math.prod(shape)
             stepper.inputs[name].copy_(torch.from_numpy(values[offset : offset + size]).view(shape))
             offset += size
-        metrics = stepper(header["rate"], header["decay"])
+        metrics = stepper(header["rate"], header["decay"], header["step"])
         write_frame(answers, {name: numbers_of(value) for name, value in metrics.items()})
 
 
@@ -863,7 +795,7 @@ def save_checkpoint(folder, run, optimizer, step, half):
     texts = {key: json.dumps(run[key], separators=(",", ":")) for key in ("config", "options")}
     metadata = {"kind": run["checkpointKind"], **texts, "step": str(step)}
     if not half:
-        write_safetensors(os.path.join(folder, "checkpoint.safetensors"), optimizer.arrays(), metadata)
+        write_safetensors(os.path.join(folder, "checkpoint.safetensors"), optimizer.state(), metadata)
         return
     parts, room = [], 0
     for name, array in optimizer.arrays(("w", "ema"), np.float16).items():
@@ -905,8 +837,7 @@ def train(stepper, run, arguments):
     while step < schedule["steps"] and minutes() < arguments.minutes and not stopped:
         step += 1
         sampler.fill(stepper.inputs, step)
-        rate = corrected_rate(run["adam"], learning_rate_at(schedule, step), step)
-        metrics = stepper(rate, ema_decay_at(schedule, step))
+        metrics = stepper(learning_rate_at(schedule, step), ema_decay_at(schedule, step), step)
         for name, value in metrics.items():
             mean = value.mean()
             sums[name] = sums[name] + mean if name in sums else mean

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encodePng } from '../../../src/io/index.js';
+import { missingTorch } from '../../src/engines/torch-support.js';
 import { codec, fails, picture, temporaryFolder, works } from './support.js';
 
 const { path } = temporaryFolder();
@@ -58,6 +59,39 @@ describe('codec train', () => {
     const checkpoint = (run: string): Promise<Buffer> => readFile(path(run, 'checkpoint.safetensors'));
     expect((await checkpoint('half')).equals(await checkpoint('whole'))).toBe(true);
     await fails(command('half', '--resume'), /half: has its 4 steps done/);
+  });
+
+  it('refuses SOAP without torch, and takes it along into a folder for torch', async () => {
+    const refused = await codec(command('run', ...tiny, '--optimizer', 'soap'));
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toBe(
+      "codec: option '--optimizer soap' needs '--engine torch', got '--engine onnxruntime'\n",
+    );
+    await works(command('run', ...tiny, '--steps', '1'));
+    const log = parse(await readFile(path('run', 'log.jsonl'), 'utf8'));
+    expect(log[0].options).toMatchObject({ optimizer: 'adam' });
+    await works(command('run', '--resume', '--steps', '2', '--optimizer', 'soap', '--export', path('box')));
+    const { options } = JSON.parse(await readFile(path('box', 'run.json'), 'utf8'));
+    expect(options).toMatchObject({ optimizer: 'soap', steps: 2 });
+    expect(await readFile(path('box', 'optimizer.py'), 'utf8')).toContain('class Soap');
+  });
+
+  it.runIf(!missingTorch)('goes on with another optimizer and says what becomes of the moments', async () => {
+    await works(command('run', ...tiny, '--steps', '1'));
+    const torch = ['--engine', 'torch', '--device', 'cpu'];
+    const soap = await works(command('run', '--resume', '--steps', '2', '--optimizer', 'soap', ...torch));
+    expect(soap.err).toContain(
+      'soap goes on from adam: first moments are kept, second moments start from the Kronecker factors\n',
+    );
+    const kept = await works(command('run', '--resume', '--steps', '3', ...torch));
+    expect(kept.err).not.toContain('goes on from');
+    const { code, err } = await codec(command('run', '--resume', '--steps', '4'));
+    expect(code).toBe(2);
+    expect(err).toContain("option '--optimizer soap' needs '--engine torch'");
+    const adam = await works(command('run', '--resume', '--steps', '4', '--optimizer', 'adam'));
+    expect(adam.err).toContain(
+      'adam goes on from soap: first moments are kept, second moments are turned back',
+    );
   });
 
   it('makes a model that codes pictures', async () => {

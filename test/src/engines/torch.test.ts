@@ -5,13 +5,13 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hatWeights, lambdaOf, networkConfigs } from '../../../codec/networks/config.js';
 import { loadOnnxRuntime } from '../../../src/engines/onnxruntime.js';
-import { TorchProcess, torchProgram } from '../../../src/engines/torch.js';
+import { TorchProcess, torchFiles, torchProgram } from '../../../src/engines/torch.js';
 import { UnsupportedError, UsageError } from '../../../src/errors.js';
 import { sizeOf } from '../../../src/graph/index.js';
 import { rateWeight } from '../../../src/training/batches.js';
@@ -30,23 +30,12 @@ import {
   type StepMetrics,
   Trainer,
 } from '../../../src/training/trainer.js';
+import { missingTorch } from './torch-support.js';
 
 const config = networkConfigs.tiny;
-const size = { batch: 2, height: 64, width: 64, clipNorm: 1, threads: 1 };
+const size = { batch: 2, height: 64, width: 64, clipNorm: 1, optimizer: 'adam', threads: 1 } as const;
 const cpu = { device: 'cpu' } as const;
 const run = promisify(execFile);
-
-function reasonToSkip(): string | undefined {
-  try {
-    execFileSync('python3', ['-c', 'import torch, numpy'], { stdio: ['ignore', 'ignore', 'pipe'] });
-    return undefined;
-  } catch (error) {
-    const { stderr, message } = error as { stderr?: Buffer; message: string };
-    return stderr?.toString().trim().split('\n').at(-1) || message;
-  }
-}
-const missing = reasonToSkip();
-if (missing) console.warn(`torch: tests left out, ${missing}`);
 
 const freshState = () => initialState(initialWeights(parameterSpecs(config), config, 1));
 
@@ -89,7 +78,7 @@ test('says what is missing where Python does not start', async () => {
   await expect(start).rejects.toThrow(/expected to start no-such-python/);
 });
 
-describe.runIf(!missing)('with Python and torch', () => {
+describe.runIf(!missingTorch)('with Python and torch', () => {
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'trellis-test-'));
@@ -190,6 +179,8 @@ sys.stdout.buffer.write(run.unpack_picture(open(sys.argv[2], 'rb').read(), ${hei
       expect(Math.abs(value - trained.state.get(`ema:${key}`)![k])).toBeLessThan(0.01);
     });
     await expect(python('--batch', '4')).rejects.toThrow(/--batch: expected 2/);
-    expect(await readFile(join(exported, 'run.py'))).toEqual(await readFile(torchProgram()));
+    for (const file of torchFiles()) {
+      expect(await readFile(join(exported, basename(file)))).toEqual(await readFile(file));
+    }
   });
 });

@@ -6,7 +6,12 @@ import { FormatError, UsageError } from '../../../src/errors.js';
 import { writeFileAtomic } from '../../../src/io/files.js';
 import { float16ToFloat32, float32ToFloat16 } from '../../../src/io/half.js';
 import { serializeSafetensors } from '../../../src/io/safetensors.js';
-import { type Checkpoint, loadCheckpoint, saveCheckpoint } from '../../../src/training/checkpoint.js';
+import {
+  type Checkpoint,
+  loadCheckpoint,
+  saveCheckpoint,
+  withOptions,
+} from '../../../src/training/checkpoint.js';
 import { initialWeights } from '../../../src/training/initial-weights.js';
 import { slotName, slots } from '../../../src/training/optimizer.js';
 import { Random } from '../../../src/training/random.js';
@@ -44,6 +49,30 @@ describe('a checkpoint', () => {
         key,
       ).toBe(0);
     }
+  });
+
+  it('keeps what an optimizer has beside the slots, for that optimizer, and not in half precision', async () => {
+    const path = place.path('own.safetensors');
+    const own = Float32Array.of(1, 2, 3);
+    const options = { ...runOptions, optimizer: 'soap' } as const;
+    const soap = { ...checkpoint, options, state: new Map([...checkpoint.state, ['soap:age', own]]) };
+    await saveCheckpoint(path, soap, specs);
+    const loaded = await loadCheckpoint(path);
+    expect(loaded.options.optimizer).toBe('soap');
+    expect(loaded.state.get('soap:age')).toEqual(own);
+    expect(withOptions(loaded, { ...options, steps: 9 }).state).toBe(loaded.state);
+    const adam = withOptions(loaded, runOptions);
+    expect([...adam.state.keys()].sort()).toEqual([...checkpoint.state.keys()].sort());
+    await saveCheckpoint(path, soap, specs, true);
+    expect((await loadCheckpoint(path)).state.has('soap:age')).toBe(false);
+  });
+
+  it('was made by Adam where it does not say by what', async () => {
+    const path = place.path('old.safetensors');
+    const { optimizer, ...old } = runOptions;
+    await saveCheckpoint(path, { ...checkpoint, options: old as typeof runOptions }, specs);
+    expect((await loadCheckpoint(path)).options).toEqual({ ...old, optimizer });
+    expect(optimizer).toBe('adam');
   });
 
   it('is replaced as a whole and leaves no temporary files', async () => {
