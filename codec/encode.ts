@@ -36,7 +36,7 @@ export interface EncodeOptions {
   readonly quality?: number;
   /** How latents become integers; default by `effort`. */
   readonly quantizer?: string;
-  /** 1 (fast) to 3 (small); see effortQuantizers. */
+  /** 1 (fast) to 7 (small); see effortQuantizers. */
   readonly effort?: number;
   /** A bundled model's name, a path, or a loaded model. */
   readonly model?: string | ParsedModel;
