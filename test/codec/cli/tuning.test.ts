@@ -26,7 +26,7 @@ vi.mock('../../../datasets/kodak.js', async (original) => {
   const sha256 = createHash('sha256')
     .update(await holiday)
     .digest('hex');
-  return { kodakManifest: { ...kodakManifest, 'kodim99.png': sha256 } };
+  return { kodakManifest: { ...kodakManifest, 'kodim99.png': { sha256 } } };
 });
 
 const { path, files } = temporaryFolder();
