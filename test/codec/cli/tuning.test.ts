@@ -210,7 +210,8 @@ describe('test pictures', () => {
   });
 
   it('of Kodak are known, where they are on this machine', async () => {
-    const kodak = await findDatasetIfPresent('kodak');
+    // The holiday picture, which is in the manifest here, is absent everywhere.
+    const kodak = await findDatasetIfPresent('kodak', { allowAbsent: true });
     if (kodak === undefined) return;
     const [{ path: original }] = kodak.images;
     await copyFile(original, join(images, 'other.png'));
