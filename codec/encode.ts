@@ -53,12 +53,12 @@ export interface EncodeOptions {
   readonly lagrangian?: number;
 }
 
-/** Quantizer of each effort, from 1. */
+/** Quantizer of each effort, from 1: fastest first, smallest files last. All take about as long to decode. */
 export const effortQuantizers = ['round', 'deadzone', 'rdoq', 'tcq8', 'tcq16', 'tcq32', 'tcq64'] as const;
 
 export const defaultEncodeOptions = Object.freeze({
   quality: 50,
-  effort: 3,
+  effort: 7,
   model: 'base',
   engine: 'auto' as EngineName,
   threads: 0,

@@ -135,7 +135,7 @@ describe('codec info', () => {
       alpha: true,
       format: '1.0',
       quality: 8525 / 256,
-      quantizer: 'rdoq',
+      quantizer: 'tcq64',
       tiles: { count: 6, columns: 3, rows: 2 },
     });
     const { out: models } = await works(['models', model, '--json']);
