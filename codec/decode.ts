@@ -15,6 +15,7 @@ import {
   type Header,
   haloOf,
   latentStride,
+  type QuantizerName,
   quantizerName,
   type Rect,
   readContainer,
@@ -26,7 +27,7 @@ import type { ParsedModel } from './model/model-file.js';
 import { type RatePoint, ratePointOf } from './model/rate-point.js';
 import { contextPasses } from './networks/config.js';
 import { fromPlanes } from './pixels.js';
-import { type LatentQuantizer, quantizerNames, quantizerOf } from './quantizers/quantizer.js';
+import { type Quantization, quantizationOf } from './quantizers/registry.js';
 import type { EngineName } from './transform-engine.js';
 
 export interface DecodeOptions {
@@ -70,18 +71,14 @@ async function modelFor(header: Header, wished: DecodeOptions['model']): Promise
   );
 }
 
-/** The file's quantizer; UnsupportedError naming it where this version cannot decode it. */
-function quantizerOfHeader({ quantizer, quantizerParameter }: Header): LatentQuantizer {
-  const name = quantizerName(quantizer);
-  if (!name || !quantizerNames.includes(name)) {
-    throw new UnsupportedError(
-      `quantizer: expected one of ${quantizerNames.join(', ')}, the file uses ${name ?? `number ${quantizer}`}`,
-    );
-  }
+/** The file's quantizer; UnsupportedError naming it where the model has nothing for it. */
+function quantizationOfHeader({ quantizer, quantizerParameter }: Header, model: ParsedModel): Quantization {
+  // Headers with other numbers than registered ones are refused when they are read.
+  const name = quantizerName(quantizer) as QuantizerName;
   if (quantizerParameter !== 0) {
     throw new UnsupportedError(`quantizer ${name}: expected parameter 0, the file has ${quantizerParameter}`);
   }
-  return quantizerOf(name);
+  return quantizationOf(model, name);
 }
 
 /** Dequantized latents of the tiles decoded so far, dense form. */
@@ -120,7 +117,7 @@ class TileDecoder {
     readonly container: Container,
     readonly coder: Awaited<ReturnType<typeof coderOf>>,
     readonly rate: RatePoint,
-    readonly quantizer: LatentQuantizer,
+    readonly quantization: Quantization,
   ) {}
 
   /** Decodes the latents of a tile and checks them. */
@@ -133,7 +130,7 @@ class TileDecoder {
       tile.paddedHeight,
       tile.paddedWidth,
       this.rate,
-      this.quantizer,
+      this.quantization,
     );
     if (checksum !== latentsChecksum) {
       throw new IntegrityError(
@@ -190,7 +187,7 @@ export async function decodeWithReport(
     container,
     coder,
     ratePointOf(model, header.quality),
-    quantizerOfHeader(header),
+    quantizationOfHeader(header, model),
   );
   watch.lap('load');
   const { width, height, channels } = header;

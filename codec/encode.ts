@@ -18,6 +18,7 @@ import {
   type Rect,
   snapQuality,
   type Tile,
+  type TileGrid,
   tileGrid,
   tiles,
   writeContainer,
@@ -27,15 +28,15 @@ import type { ParsedModel } from './model/model-file.js';
 import { ratePointOf } from './model/rate-point.js';
 import { checkQuality } from './networks/config.js';
 import { toPlanes } from './pixels.js';
-import { defaultLagrangian, quantizerOf } from './quantizers/quantizer.js';
-import type { AnalysedArea, EngineName } from './transform-engine.js';
+import { type Quantization, quantizationOf, quantizerOf } from './quantizers/registry.js';
+import type { AnalysedArea, EngineName, ShallowFeatures } from './transform-engine.js';
 
 export interface EncodeOptions {
   /** 0 (smallest) to 100 (best); stored in steps of 1/256. */
   readonly quality?: number;
   /** How latents become integers; default by `effort`. */
   readonly quantizer?: string;
-  /** 1 (fast) to 3 (small); see effortQuantizers. */
+  /** 1 (fast) to 7 (small); see effortQuantizers. */
   readonly effort?: number;
   /** A bundled model's name, a path, or a loaded model. */
   readonly model?: string | ParsedModel;
@@ -48,12 +49,12 @@ export interface EncodeOptions {
   readonly maxPixels?: number;
   /** Carry the picture's ICC profile, EXIF and XMP (default true). */
   readonly metadata?: boolean;
-  /** Price of a bit in squared quantization steps, for rate-aware quantizers. */
+  /** Price of a bit in squared latents, for rate-aware quantizers; default: the model's for the quantizer. */
   readonly lagrangian?: number;
 }
 
 /** Quantizer of each effort, from 1. */
-export const effortQuantizers = ['round', 'deadzone', 'rdoq'] as const;
+export const effortQuantizers = ['round', 'deadzone', 'rdoq', 'tcq8', 'tcq16', 'tcq32', 'tcq64'] as const;
 
 export const defaultEncodeOptions = Object.freeze({
   quality: 50,
@@ -63,7 +64,6 @@ export const defaultEncodeOptions = Object.freeze({
   threads: 0,
   maxPixels: defaultMaxPixels,
   metadata: true,
-  lagrangian: defaultLagrangian,
 });
 
 /** Pictures of more pixels are tiled, with tiles of `defaultTileSide`. */
@@ -127,83 +127,144 @@ const pixelsOf = ({ x, y, width, height }: Rect): Rect => ({
   height: height * latentStride,
 });
 
+/** Shallow features that are kept between encodings of one picture, in bytes; beyond that they are made anew. */
+const keptFeatures = 2 ** 30;
+
 /**
- * Encodes a picture and reports how.
- * @param observer sees the integers as they are coded (estimates, counting of tables).
+ * A picture ready to be encoded at any quality: the part of the analysis that does not depend on the rate is run once.
+ *
+ * @example
+ * const encoder = await PictureEncoder.create(image, { model: 'base' });
+ * const [small, large] = [await encoder.encode(20), await encoder.encode(80)];
  */
+export class PictureEncoder {
+  readonly #image: Image;
+  readonly #color: Image;
+  readonly #alpha: Uint8Array | undefined;
+  readonly #coder: Coder;
+  readonly #quantization: Quantization;
+  readonly #grid: TileGrid;
+  readonly #tileSide: number;
+  readonly #metadata: boolean;
+  /** By tile; absent where keeping them would take too much memory. */
+  readonly #features = new Map<number, ShallowFeatures>();
+
+  private constructor(image: Image, coder: Coder, quantization: Quantization, options: EncodeOptions) {
+    const { width, height, channels, data } = image;
+    const { color, alpha } = splitAlpha(createImage(width, height, channels, data));
+    this.#image = image;
+    this.#color = color;
+    this.#alpha = alpha && encodePng(createImage(width, height, 1, alpha));
+    this.#coder = coder;
+    this.#quantization = quantization;
+    this.#tileSide = options.tileSide ?? (width * height > tileThreshold ? defaultTileSide : 0);
+    this.#grid = tileGrid(width, height, this.#tileSide);
+    checkTileSize(this.#grid);
+    this.#metadata = options.metadata ?? defaultEncodeOptions.metadata;
+  }
+
+  /** @throws UsageError for options out of range, UnsupportedError for pictures beyond `maxPixels` */
+  static async create(image: Image, options: EncodeOptions = {}): Promise<PictureEncoder> {
+    checkPixelLimit(image.width, image.height, options.maxPixels ?? defaultEncodeOptions.maxPixels);
+    const wished = quantizerOf(quantizerName(options)).name;
+    const model = typeof options.model === 'object' ? options.model : await loadModel(options.model);
+    const quantization = quantizationOf(model, wished, options.lagrangian);
+    const threads = checkedThreads(options.threads ?? defaultEncodeOptions.threads);
+    const coder = await coderOf(model, options.engine ?? defaultEncodeOptions.engine, threads);
+    return new PictureEncoder(image, coder, quantization, options);
+  }
+
+  /**
+   * Encodes the picture and reports how.
+   *
+   * @param wished quality, 0 to 100
+   * @param observer sees the integers as they are coded (estimates, counting of tables).
+   * @throws UsageError for a quality out of range
+   */
+  async encode(wished: number, observer?: CodingObserver): Promise<EncodeReport> {
+    checkQuality(wished);
+    const quality = snapQuality(wished);
+    const { model, entropy, transforms } = this.#coder;
+    const rate = ratePointOf(model, quality);
+    const channels = { y: model.config.latents, z: model.config.hyperLatents };
+    const watch = stopwatch();
+    const coded: { latentsChecksum: number; segment: Uint8Array }[] = [];
+    for (const tile of tiles(this.#grid)) {
+      const area = haloOf(this.#grid, tile);
+      const shallow = this.#features.get(coded.length) ?? (await this.#analyse(coded.length, area, watch));
+      const analysed = await transforms.analyse(shallow, rate);
+      watch.lap('analysis');
+      const { segment, checksum } = entropy.encode(
+        cropArea(analysed, area, tile, channels),
+        tile.paddedHeight,
+        tile.paddedWidth,
+        rate,
+        this.#quantization,
+        observer,
+      );
+      coded.push({ latentsChecksum: checksum, segment });
+      watch.lap('entropy');
+    }
+    const bytes = this.#container(quality, coded);
+    watch.lap('container');
+    return {
+      bytes,
+      quality,
+      quantizer: this.#quantization.quantizer.name,
+      engine: transforms.name,
+      tiles: this.#grid.count,
+      seconds: watch.seconds,
+    };
+  }
+
+  async #analyse(index: number, area: Rect, watch: Stopwatch): Promise<ShallowFeatures> {
+    const pixels = pixelsOf(area);
+    const planes = toPlanes(this.#color, pixels);
+    watch.lap('pixels');
+    const features = await this.#coder.transforms.shallow(planes, pixels.height, pixels.width);
+    if (features.values.byteLength * this.#grid.count <= keptFeatures) this.#features.set(index, features);
+    return features;
+  }
+
+  #container(
+    quality: number,
+    coded: readonly { latentsChecksum: number; segment: Uint8Array }[],
+  ): Uint8Array {
+    const { width, height, metadata } = this.#image;
+    const { icc, exif, xmp } = (this.#metadata && metadata) || {};
+    return writeContainer({
+      header: {
+        width,
+        height,
+        channels: this.#color.channels as 1 | 3,
+        modelId: this.#coder.model.id,
+        quality,
+        quantizer: quantizerIds[this.#quantization.quantizer.name],
+        quantizerParameter: 0,
+        tileSide: this.#tileSide,
+      },
+      tiles: coded,
+      alpha: this.#alpha,
+      icc,
+      exif,
+      xmp,
+    });
+  }
+}
+
+/** Encodes a picture once and reports how. */
 export async function encodeWithReport(
   image: Image,
   options: EncodeOptions = {},
   observer?: CodingObserver,
 ): Promise<EncodeReport> {
-  const { width, height } = image;
-  const wished = options.quality ?? defaultEncodeOptions.quality;
-  checkQuality(wished);
-  checkPixelLimit(width, height, options.maxPixels ?? defaultEncodeOptions.maxPixels);
-  const quality = snapQuality(wished);
-  const quantizer = quantizerOf(quantizerName(options));
-  const lagrangian = options.lagrangian ?? defaultEncodeOptions.lagrangian;
-  if (!(lagrangian >= 0 && lagrangian < Number.POSITIVE_INFINITY)) {
-    throw new UsageError(`lagrangian: expected a number of at least 0, got ${lagrangian}`);
-  }
+  const quality = options.quality ?? defaultEncodeOptions.quality;
+  checkQuality(quality);
   const watch = stopwatch();
-  const { color, alpha } = splitAlpha(createImage(width, height, image.channels, image.data));
-  const model = typeof options.model === 'object' ? options.model : await loadModel(options.model);
-  const threads = checkedThreads(options.threads ?? defaultEncodeOptions.threads);
-  const coder: Coder = await coderOf(model, options.engine ?? defaultEncodeOptions.engine, threads);
-  const rate = ratePointOf(model, quality);
+  const encoder = await PictureEncoder.create(image, options);
   watch.lap('load');
-  const tileSide = options.tileSide ?? (width * height > tileThreshold ? defaultTileSide : 0);
-  const grid = tileGrid(width, height, tileSide);
-  checkTileSize(grid);
-  const channels = { y: model.config.latents, z: model.config.hyperLatents };
-  const coded: { latentsChecksum: number; segment: Uint8Array }[] = [];
-  for (const tile of tiles(grid)) {
-    const area = haloOf(grid, tile);
-    const pixels = pixelsOf(area);
-    const planes = toPlanes(color, pixels);
-    watch.lap('pixels');
-    const analysed = await coder.transforms.analyse(planes, pixels.height, pixels.width, rate);
-    watch.lap('analysis');
-    const { segment, checksum } = coder.entropy.encode(
-      cropArea(analysed, area, tile, channels),
-      tile.paddedHeight,
-      tile.paddedWidth,
-      rate,
-      quantizer,
-      lagrangian,
-      observer,
-    );
-    coded.push({ latentsChecksum: checksum, segment });
-    watch.lap('entropy');
-  }
-  const carried = (options.metadata ?? true) ? (image.metadata ?? {}) : {};
-  const bytes = writeContainer({
-    header: {
-      width,
-      height,
-      channels: color.channels as 1 | 3,
-      modelId: model.id,
-      quality,
-      quantizer: quantizerIds[quantizer.name],
-      quantizerParameter: 0,
-      tileSide,
-    },
-    tiles: coded,
-    alpha: alpha && encodePng(createImage(width, height, 1, alpha)),
-    icc: carried.icc,
-    exif: carried.exif,
-    xmp: carried.xmp,
-  });
-  watch.lap('container');
-  return {
-    bytes,
-    quality,
-    quantizer: quantizer.name,
-    engine: coder.transforms.name,
-    tiles: grid.count,
-    seconds: watch.seconds,
-  };
+  const report = await encoder.encode(quality, observer);
+  return { ...report, seconds: { ...watch.seconds, ...report.seconds } };
 }
 
 /**

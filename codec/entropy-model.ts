@@ -5,14 +5,16 @@
  *
  * Units: latents in quantization steps; dense form of the passes (networks/hyperprior.ts).
  */
-import { RansDecoder, RansEncoder } from './entropy/index.js';
+import { quantizersOf, type StateMachine } from '../trellis/index.js';
+import { RansDecoder, RansEncoder, type TableIndices, type TableSet } from './entropy/index.js';
 import { compileExact, type ExactProgram, ExactWeights } from './exact/index.js';
 import { crc32cOfIntegers } from './format/index.js';
 import type { ModelParts } from './model/model-file.js';
 import type { RatePoint } from './model/rate-point.js';
 import { contextPassGraph, hyperSynthesisGraph } from './networks/coder-graphs.js';
 import { contextPasses } from './networks/config.js';
-import type { LatentQuantizer } from './quantizers/quantizer.js';
+import { dequantizeLatents } from './quantizers/dequantize.js';
+import type { Quantization } from './quantizers/registry.js';
 import { type AnalysedArea, SizeCache } from './transform-engine.js';
 
 /** What is known of the latents of one pass before they are coded. */
@@ -31,10 +33,24 @@ export interface CodedLatents {
   readonly checksum: number;
 }
 
+/** One context pass as it was coded. */
+export interface CodedPass {
+  readonly prediction: PassPrediction;
+  /** Positions of the coded latents in the pass; the others are their means. */
+  readonly positions: Int32Array;
+  /** Integers of the coded latents. */
+  readonly indices: Int32Array;
+  /** Tables of the quantizer, and the one that each integer was coded with. */
+  readonly tables: TableSet;
+  readonly tableIndices: TableIndices;
+  /** What was quantized: latents minus means. Encoders only. */
+  readonly residuals: Float32Array;
+}
+
 /** Watches the coding of a tile, for estimates and for counting tables. */
 export interface CodingObserver {
   hyperLatents?(indices: Int32Array, rate: RatePoint): void;
-  pass?(prediction: PassPrediction, coded: Int32Array, indices: Int32Array): void;
+  pass?(pass: CodedPass): void;
 }
 
 interface Programs {
@@ -42,13 +58,28 @@ interface Programs {
   readonly passes: readonly ExactProgram[];
 }
 
-/** Yields the integers of the coded latents of a pass: chosen by an encoder, read by a decoder. */
-type IndexSource = (pass: number, prediction: PassPrediction, coded: Int32Array) => Int32Array;
+/** Yields the integers of the coded latents of a pass, with their tables: chosen by an encoder, read by a decoder. */
+type IndexSource = (
+  pass: number,
+  prediction: PassPrediction,
+  positions: Int32Array,
+) => Pick<CodedPass, 'indices' | 'tableIndices'>;
 
 function gather<T extends Float32Array | Uint8Array>(values: T, positions: Int32Array): T {
   const picked = new (values.constructor as new (length: number) => T)(positions.length);
   for (let n = 0; n < positions.length; n++) picked[n] = values[positions[n]];
   return picked;
+}
+
+/** Table of each index: its scale's or, with a state machine, one of its scale's two. */
+function tablesOf(
+  scaleIndices: Uint8Array,
+  indices: Int32Array,
+  machine: StateMachine | undefined,
+): TableIndices {
+  if (!machine) return scaleIndices;
+  const quantizers = quantizersOf(indices, { machine });
+  return Uint16Array.from(quantizers, (quantizer, n) => 2 * scaleIndices[n] + quantizer);
 }
 
 export class EntropyModel {
@@ -68,15 +99,13 @@ export class EntropyModel {
 
   /**
    * Quantizes and codes the latents of a tile of that padded size.
-   * @param lagrangian price of a bit in squared steps, for quantizers that weigh the rate.
    */
   encode(
     area: AnalysedArea,
     height: number,
     width: number,
     rate: RatePoint,
-    quantizer: LatentQuantizer,
-    lagrangian: number,
+    quantization: Quantization,
     observer: CodingObserver = {},
   ): CodedLatents & { readonly segment: Uint8Array } {
     const coder = new RansEncoder();
@@ -85,25 +114,22 @@ export class EntropyModel {
     const hyperTables = this.#hyperTableIndices(hyperLatents.length, rate);
     coder.putIndices(tables.hyperLatents, hyperTables, hyperLatents, 0, hyperLatents.length);
     observer.hyperLatents?.(hyperLatents, rate);
-    const coded = this.#codePasses(
-      hyperLatents,
-      height,
-      width,
-      rate,
-      quantizer,
-      (pass, prediction, positions) => {
-        const tableIndices = gather(prediction.scaleIndices, positions);
-        const residuals = new Float32Array(positions.length);
-        const latents = area.passes[pass];
-        for (let n = 0; n < positions.length; n++) {
-          residuals[n] = latents[positions[n]] - prediction.means[positions[n]];
-        }
-        const indices = quantizer.quantize({ residuals, tableIndices, tables: tables.latents, lagrangian });
-        coder.putIndices(tables.latents, tableIndices, indices, 0, indices.length);
-        observer.pass?.(prediction, positions, indices);
-        return indices;
-      },
-    );
+    const { quantizer, tables: latentTables, step, lagrangian } = quantization;
+    const source: IndexSource = (pass, prediction, positions) => {
+      const scaleIndices = gather(prediction.scaleIndices, positions);
+      const residuals = new Float32Array(positions.length);
+      const latents = area.passes[pass];
+      for (let n = 0; n < positions.length; n++) {
+        residuals[n] = latents[positions[n]] - prediction.means[positions[n]];
+      }
+      const task = { residuals, scaleIndices, tables: latentTables, step, lagrangian };
+      const indices = quantizer.quantize(task);
+      const tableIndices = tablesOf(scaleIndices, indices, quantizer.machine);
+      coder.putIndices(latentTables, tableIndices, indices, 0, indices.length);
+      observer.pass?.({ prediction, positions, indices, tables: latentTables, tableIndices, residuals });
+      return { indices, tableIndices };
+    };
+    const coded = this.#codePasses(hyperLatents, height, width, rate, quantization, source);
     return { ...coded, segment: coder.finish() };
   }
 
@@ -116,26 +142,21 @@ export class EntropyModel {
     height: number,
     width: number,
     rate: RatePoint,
-    quantizer: LatentQuantizer,
+    quantization: Quantization,
   ): CodedLatents {
     const coder = new RansDecoder(segment);
     const { config, tables } = this.#model;
     const hyperLatents = new Int32Array((config.hyperLatents * height * width) / 64 ** 2);
     const hyperTables = this.#hyperTableIndices(hyperLatents.length, rate);
     coder.getIndices(tables.hyperLatents, hyperTables, hyperLatents, 0, hyperLatents.length);
-    const coded = this.#codePasses(
-      hyperLatents,
-      height,
-      width,
-      rate,
-      quantizer,
-      (_pass, prediction, positions) => {
-        const indices = new Int32Array(positions.length);
-        const tableIndices = gather(prediction.scaleIndices, positions);
-        coder.getIndices(tables.latents, tableIndices, indices, 0, indices.length);
-        return indices;
-      },
-    );
+    const { quantizer, tables: latentTables } = quantization;
+    const source: IndexSource = (_pass, prediction, positions) => {
+      const indices = new Int32Array(positions.length);
+      const scaleIndices = gather(prediction.scaleIndices, positions);
+      coder.getIndices(latentTables, scaleIndices, indices, 0, indices.length, quantizer.machine);
+      return { indices, tableIndices: tablesOf(scaleIndices, indices, quantizer.machine) };
+    };
+    const coded = this.#codePasses(hyperLatents, height, width, rate, quantization, source);
     coder.finish();
     return coded;
   }
@@ -145,7 +166,7 @@ export class EntropyModel {
     height: number,
     width: number,
     rate: RatePoint,
-    quantizer: LatentQuantizer,
+    quantization: Quantization,
     source: IndexSource,
   ): CodedLatents {
     const programs = this.#programs.get(height, width);
@@ -161,8 +182,9 @@ export class EntropyModel {
       const { means, logScales } = programs.passes[pass].run(inputs);
       const scaleIndices = this.#scaleIndices(logScales);
       const positions = this.#codedPositions(scaleIndices);
-      const indices = source(pass, { means, scaleIndices, logScales }, positions);
-      const values = quantizer.dequantize(indices);
+      const { indices, tableIndices } = source(pass, { means, scaleIndices, logScales }, positions);
+      const { machine } = quantization.quantizer;
+      const values = dequantizeLatents(indices, tableIndices, quantization, machine);
       for (let n = 0; n < positions.length; n++) means[positions[n]] += values[n];
       passes.push(means);
       inputs[`pass${pass}`] = means;
@@ -173,8 +195,8 @@ export class EntropyModel {
 
   /** Comparable on every machine: float32 subtraction and product, then floor and clamp. */
   #scaleIndices(logScales: Float32Array): Uint8Array {
-    const { latents, scaleOffset, scaleFactor } = this.#model.tables;
-    const last = latents.count - 1;
+    const { scales, scaleOffset, scaleFactor } = this.#model.tables;
+    const last = scales - 1;
     const indices = new Uint8Array(logScales.length);
     for (let n = 0; n < logScales.length; n++) {
       const index = Math.floor(Math.fround(Math.fround(logScales[n] - scaleOffset) * scaleFactor));

@@ -10,8 +10,14 @@ import { UnsupportedError, UsageError } from '../src/errors.js';
 import { compileExact, type ExactProgram, ExactWeights } from './exact/index.js';
 import type { ModelParts } from './model/model-file.js';
 import type { RatePoint } from './model/rate-point.js';
-import { type CoderGraph, decoderGraph, encoderGraph } from './networks/coder-graphs.js';
+import {
+  type CoderGraph,
+  decoderGraph,
+  deepEncoderGraph,
+  shallowEncoderGraph,
+} from './networks/coder-graphs.js';
 import { contextPasses } from './networks/config.js';
+import { patch } from './networks/transforms.js';
 
 export const engineNames = ['auto', 'onnxruntime', 'wasm'] as const;
 export type EngineName = (typeof engineNames)[number];
@@ -22,10 +28,21 @@ export interface AnalysedArea {
   readonly hyperLatents: Float32Array;
 }
 
+/** What the analysis knows of an area before it knows the rate: most of its work. */
+export interface ShallowFeatures {
+  /** [channels,height/8,width/8]. */
+  readonly values: Float32Array;
+  /** Sides in pixels. */
+  readonly height: number;
+  readonly width: number;
+}
+
 export interface TransformEngine {
   readonly name: 'onnxruntime' | 'wasm';
   /** @param planes [3,height,width] RGB in [0,1], sides in multiples of 64. */
-  analyse(planes: Float32Array, height: number, width: number, rate: RatePoint): Promise<AnalysedArea>;
+  shallow(planes: Float32Array, height: number, width: number): Promise<ShallowFeatures>;
+  /** The rest of the analysis, for one rate. */
+  analyse(shallow: ShallowFeatures, rate: RatePoint): Promise<AnalysedArea>;
   /** @param passes dequantized dense latents. @returns planes [3,height,width]. */
   synthesise(
     passes: readonly Float32Array[],
@@ -42,8 +59,8 @@ function analysed(results: Record<string, Float32Array>): AnalysedArea {
   };
 }
 
-const analysisInputs = (planes: Float32Array, rate: RatePoint): Record<string, Float32Array> => ({
-  x: planes,
+const analysisInputs = ({ values }: ShallowFeatures, rate: RatePoint): Record<string, Float32Array> => ({
+  shallow: values,
   'gain.features': rate.analysisFeatures,
   'gain.latents': rate.analysisLatents,
 });
@@ -81,14 +98,23 @@ export class SizeCache<T> {
 /** The transforms in exact WebAssembly. */
 export function createWasmTransforms(model: ModelParts): TransformEngine {
   const weights = new ExactWeights(model.parameters);
-  const compile = (build: typeof encoderGraph | typeof decoderGraph): SizeCache<ExactProgram> =>
+  const compile = (
+    build: (...sizes: Parameters<typeof decoderGraph>) => CoderGraph,
+  ): SizeCache<ExactProgram> =>
     new SizeCache(4, (height, width) => compileExact(build(model.config, height, width).outputs, weights));
-  const encoders = compile(encoderGraph);
+  const shallowEncoders = compile(shallowEncoderGraph);
+  const deepEncoders = compile(deepEncoderGraph);
   const decoders = compile(decoderGraph);
   return {
     name: 'wasm',
-    analyse: async (planes, height, width, rate) =>
-      analysed(encoders.get(height, width).run(analysisInputs(planes, rate))),
+    shallow: async (planes, height, width) => {
+      const { shallow } = shallowEncoders.get(height, width).run({ x: planes });
+      return { values: shallow, height, width };
+    },
+    analyse: async (shallow, rate) => {
+      const encoder = deepEncoders.get(shallow.height, shallow.width);
+      return analysed(encoder.run(analysisInputs(shallow, rate)));
+    },
     synthesise: async (passes, height, width, rate) =>
       decoders.get(height, width).run(synthesisInputs(passes, rate)).x,
   };
@@ -107,9 +133,10 @@ export function createOnnxTransforms(
     const weights = new Map([...parameters.specs.keys()].map((name) => [name, model.parameters.get(name)!]));
     return engine.compile(engine.runtime, outputs, { weights, openSizes: true, threads });
   };
-  let encoder: Promise<OnnxProgram> | undefined;
+  let shallowEncoder: Promise<OnnxProgram> | undefined;
+  let deepEncoder: Promise<OnnxProgram> | undefined;
   let decoder: Promise<OnnxProgram> | undefined;
-  const { latents } = model.config;
+  const { channels, latents } = model.config;
   const run = async (
     program: OnnxProgram,
     inputs: Record<string, Float32Array>,
@@ -124,9 +151,15 @@ export function createOnnxTransforms(
   };
   return {
     name: 'onnxruntime',
-    analyse: async (planes, height, width, rate) => {
-      encoder ??= compile(encoderGraph(model.config, nominal, nominal));
-      return analysed(await run(await encoder, analysisInputs(planes, rate), () => [1, 3, height, width]));
+    shallow: async (planes, height, width) => {
+      shallowEncoder ??= compile(shallowEncoderGraph(model.config, nominal, nominal));
+      const { shallow } = await run(await shallowEncoder, { x: planes }, () => [1, 3, height, width]);
+      return { values: shallow, height, width };
+    },
+    analyse: async (shallow, rate) => {
+      deepEncoder ??= compile(deepEncoderGraph(model.config, nominal, nominal));
+      const shape = [1, channels, shallow.height / patch, shallow.width / patch];
+      return analysed(await run(await deepEncoder, analysisInputs(shallow, rate), () => shape));
     },
     synthesise: async (passes, height, width, rate) => {
       decoder ??= compile(decoderGraph(model.config, nominal, nominal));

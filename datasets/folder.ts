@@ -9,6 +9,16 @@ import type { Dataset } from './dataset.js';
 
 const pictures = /\.(png|jpe?g|webp|avif|tiff?)$/i;
 
+/** Whether a file counts as a picture, by its extension. */
+export const isPictureName = (file: string): boolean => pictures.test(file);
+
+export interface FolderOptions {
+  /** What to call the set (default: the folder's name). */
+  readonly name?: string;
+  /** List pictures that the manifest names but the folder lacks, which `loadImage` then names (default false). */
+  readonly allowAbsent?: boolean;
+}
+
 const readText = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
 
 /** Lines of sha256sum: hash, blank, blank or star, name. */
@@ -43,26 +53,26 @@ async function hashesIn(folder: string): Promise<Map<string, string>> {
 /**
  * The pictures of a folder (PNG, JPEG, WebP, AVIF, TIFF), in the order of their names; subfolders are left out.
  *
- * @param name what to call the set; by default the folder's name
- * @throws UsageError where there is no such folder or no picture in it, or where its manifest names an absent one
+ * @throws UsageError where there is no such folder or no picture in it, and where its manifest names an absent one,
+ *   unless it is allowed to be
  * @example
  * const { images } = await folderDataset('photographs');
  */
-export async function folderDataset(folder: string, name = basename(resolve(folder))): Promise<Dataset> {
+export async function folderDataset(folder: string, options: FolderOptions = {}): Promise<Dataset> {
+  const { name = basename(resolve(folder)), allowAbsent = false } = options;
   const files = await readdir(folder).catch((error: unknown) => {
     throw new UsageError(`Expected a folder of images at '${folder}' but it cannot be read`, {
       cause: error,
     });
   });
   const hashes = await hashesIn(folder);
-  const names = files.filter((file) => pictures.test(file)).sort();
-  if (names.length === 0) throw new UsageError(`Expected images in '${folder}' but it has none`);
-  for (const listed of hashes.keys()) {
-    if (pictures.test(listed) && !names.includes(listed)) {
-      throw new UsageError(`${name}: expected ${listed} in '${folder}' but it is absent`);
-    }
+  const present = files.filter(isPictureName);
+  const absent = [...hashes.keys()].filter((listed) => isPictureName(listed) && !present.includes(listed));
+  if (present.length === 0) throw new UsageError(`Expected images in '${folder}' but it has none`);
+  if (absent.length > 0 && !allowAbsent) {
+    throw new UsageError(`${name}: expected ${absent[0]} in '${folder}' but it is absent`);
   }
-  const images = names.map((file) => {
+  const images = [...present, ...absent].sort().map((file) => {
     const sha256 = hashes.get(file);
     return { name: file, path: join(folder, file), ...(sha256 ? { sha256 } : {}) };
   });

@@ -2,7 +2,7 @@
  * Published rate-distortion curves to compare with.
  *
  * Every PSNR is over RGB, per image, then averaged over the whole set (24 images of Kodak, 100 of TecNick), which is how
- * eval/kodak.ts averages. The numbers are facts taken from the files and papers named in `source`, rates rounded to
+ * evaluations average (measure.ts). The numbers are facts taken from the files and papers named in `source`, rates rounded to
  * 1e-5 bits per pixel and PSNR to 1e-4 dB. Do not compare means over a part of a set with them.
  */
 import type { RateCurve } from './bd-rate.js';
@@ -30,6 +30,7 @@ function anchor(
 }
 
 const compressAi = 'InterDigitalInc/CompressAI, results/image/kodak';
+const tensorFlowCompression = 'tensorflow/compression, results/image_compression/tecnick/PSNR_sRGB_RGB';
 const lalic = 'sjtu-medialab/RwkvCompress, results';
 
 /** All published curves, best known first within a set. */
@@ -113,6 +114,70 @@ export const anchors: readonly Anchor[] = [
     `${lalic}/tecnick-vtm91.json`,
     [0.04323, 0.09104, 0.18022, 0.33785, 0.60696, 1.07141],
     [27.7651, 30.3325, 32.9459, 35.6338, 38.1924, 40.7799],
+  ),
+  anchor(
+    'tecnick',
+    'bpg',
+    'BPG 4:4:4',
+    `${tensorFlowCompression}/bpg444.txt (x265; every sixth of its QPs)`,
+    [0.08661, 0.20236, 0.43003, 0.85731, 1.67354, 3.23401, 5.97518],
+    [29.0291, 32.2444, 35.5225, 38.7883, 42.1623, 45.9125, 49.6859],
+  ),
+  anchor(
+    'tecnick',
+    'hyperprior',
+    'bmshj2018-hyperprior',
+    `${tensorFlowCompression}/balle-2018-iclr-opt-mse.txt (arXiv 1802.01436)`,
+    [0.10546, 0.1548, 0.22837, 0.33098, 0.47108, 0.65527, 0.90526, 1.26215],
+    [29.2344, 30.8624, 32.5713, 34.1462, 35.8678, 37.4203, 39.1921, 40.9754],
+  ),
+  anchor(
+    'tecnick',
+    'mean-hyperprior',
+    'mbt2018-mean',
+    `${tensorFlowCompression}/minnen-2018-neurips-no-context.txt (arXiv 1809.02736)`,
+    [0.09759, 0.1437, 0.21793, 0.32183, 0.4541, 0.64338, 0.89499, 1.25454, 1.72166, 2.3121],
+    [29.8254, 31.1589, 32.9013, 34.5962, 36.206, 37.8287, 39.5361, 41.179, 42.8783, 44.4159],
+  ),
+  anchor(
+    'tecnick',
+    'mbt2018',
+    'mbt2018',
+    `${tensorFlowCompression}/minnen-2018-neurips-opt-mse.txt (arXiv 1809.02736)`,
+    [0.06634, 0.12679, 0.19806, 0.30044, 0.43311, 0.61516, 0.89146, 1.50777, 2.42591],
+    [28.9655, 31.0793, 32.6879, 34.3988, 35.9466, 37.7222, 39.6118, 41.9904, 44.6658],
+  ),
+  anchor(
+    'tecnick',
+    'charm',
+    'minnen2020',
+    `${tensorFlowCompression}/minnen-2020-icip.txt (arXiv 2007.08739)`,
+    [0.09651, 0.14863, 0.22217, 0.32924, 0.46803, 0.66063, 0.91703, 1.2856, 1.88634, 2.61385],
+    [30.7681, 32.287, 33.8361, 35.4205, 36.9902, 38.5646, 40.1314, 41.7411, 43.9373, 45.9141],
+  ),
+  anchor(
+    'tecnick',
+    'tcm',
+    'LIC-TCM large',
+    'jmliu206/LIC_TCM, issue 1 (arXiv 2303.14978)',
+    [0.128, 0.158, 0.221, 0.318, 0.428, 0.605],
+    [32.06, 32.81, 34.35, 35.79, 37.23, 38.7],
+  ),
+  anchor(
+    'tecnick',
+    'mlic',
+    'MLIC++',
+    'JiangWeibeta/MLIC, results/tecnick/mlicplusplus_mse.json (arXiv 2307.15421)',
+    [0.0894, 0.1332, 0.193, 0.287, 0.3987, 0.5469],
+    [31.2742, 32.722, 34.1003, 35.6246, 36.9113, 38.1881],
+  ),
+  anchor(
+    'tecnick',
+    'hpcm',
+    'HPCM-Base',
+    'lyq133/LIC-HPCM, R-D_Data.md',
+    [0.0992, 0.1358, 0.1955, 0.2812, 0.3942, 0.5607],
+    [31.3661, 32.704, 34.1426, 35.623, 37.0529, 38.4279],
   ),
   anchor(
     'tecnick',

@@ -117,7 +117,7 @@ function averageDifference(
  * @example
  * const anchor = [[0.1, 28], [0.3, 31], [0.8, 35], [1.6, 39]].map(([bpp, psnr]) => ({ bpp, psnr }));
  * const test = anchor.map(({ bpp, psnr }) => ({ bpp: bpp * 0.9, psnr }));
- * bdRate(anchor, test).percent.toFixed(6); // "-10.000000"
+ * bdRate(anchor, test).percent.toFixed(6); // => "-10.000000"
  */
 export function bdRate(anchor: RateCurve, test: RateCurve, options: BdOptions = {}): BdRate {
   const axes = (curve: CurvePoint[]): [number[], number[]] => [
@@ -140,7 +140,7 @@ export function bdRate(anchor: RateCurve, test: RateCurve, options: BdOptions = 
  * @throws UsageError as `checkedCurve`, and where the curves have no rate in common
  * @example
  * const anchor = [[0.1, 28], [0.3, 31], [0.8, 35], [1.6, 39]].map(([bpp, psnr]) => ({ bpp, psnr }));
- * bdPsnr(anchor, anchor.map(({ bpp, psnr }) => ({ bpp, psnr: psnr + 0.5 }))).decibels.toFixed(6); // "0.500000"
+ * bdPsnr(anchor, anchor.map(({ bpp, psnr }) => ({ bpp, psnr: psnr + 0.5 }))).decibels.toFixed(6); // => "0.500000"
  */
 export function bdPsnr(anchor: RateCurve, test: RateCurve, options: BdOptions = {}): BdPsnr {
   const axes = (curve: CurvePoint[]): [number[], number[]] => [

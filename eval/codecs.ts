@@ -1,6 +1,6 @@
 /**
- * Codecs behind one interface, so that ours and the competitors (competitors.ts) are measured by the same code: real
- * bytes of complete files, pixels as a user gets them back, wall-clock seconds.
+ * Codecs behind one interface, so that ours and the competitors (competitors.ts, external.ts) are measured by the same
+ * code: real bytes of complete files, pixels as a user gets them back, wall-clock seconds.
  */
 import { createHash } from 'node:crypto';
 import { coderOf } from '../codec/coder.js';
@@ -8,6 +8,8 @@ import { decodeWithReport } from '../codec/decode.js';
 import { defaultEncodeOptions, type EncodeOptions, encodeWithReport } from '../codec/encode.js';
 import { loadModel } from '../codec/model/load.js';
 import type { ModelParts } from '../codec/model/model-file.js';
+import { networkComplexity } from '../codec/networks/complexity.js';
+import { quantizationOf } from '../codec/quantizers/registry.js';
 import { createImage, type Image } from '../src/io/index.js';
 import { estimateBits } from './estimate.js';
 
@@ -29,8 +31,10 @@ export interface DecodedFile {
 export interface ImageCodec {
   /** Name for tables; two codecs of one evaluation have different names. */
   readonly name: string;
-  /** Everything besides name and setting that results depend on: versions, options. Results are kept by it. */
+  /** Everything besides name and setting that files and pixels depend on: versions, options. Results are kept by it. */
   readonly version: string;
+  /** Thousands of multiply-accumulates per pixel of the picture, where the codec can tell. */
+  readonly kmacPerPixel?: { readonly encode: number; readonly decode: number };
   /** Settings of a sweep, from small files to large ones. */
   readonly settings: readonly number[];
   encode(image: Image, setting: number): Promise<EncodedFile>;
@@ -81,7 +85,8 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
   const { bytes, quantizer } = await encodeWithReport(small, settings);
   await decodeWithReport(bytes, { model, engine, threads });
   const { transforms } = await coderOf(model, engine, threads);
-  const lagrangian = wished.lagrangian ?? defaultEncodeOptions.lagrangian;
+  const complexity = networkComplexity(model.config);
+  const { lagrangian } = quantizationOf(model, quantizer, wished.lagrangian);
   return {
     name: name ?? `${model.config.name} ${quantizer}`,
     version: [
@@ -90,8 +95,8 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
       quantizer,
       `lagrangian ${lagrangian}`,
       transforms.name,
-      `threads ${threads}`,
     ].join(', '),
+    kmacPerPixel: { encode: complexity.encode.kmacPerPixel, decode: complexity.decode.kmacPerPixel },
     settings: qualities,
     async encode(image, quality) {
       const estimator = estimate ? estimateBits(model) : undefined;

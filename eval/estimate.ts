@@ -1,33 +1,11 @@
 /**
- * Estimated bits of coded pictures by the continuous entropy model: latents cost what a normal distribution with the
- * network's own log-scale says, before that is rounded to a table; hyper-latents cost what their tables say. The
- * difference to the real bytes is what tables and coder lose: it should stay within 1 %.
+ * Estimated bits of coded pictures: what an ideal arithmetic coder would spend on latents and hyper-latents with the tables
+ * of the file. The difference to the real bytes is what coder and container lose: it should stay within 1 %.
  *
- * For quantizers whose integers are multiples of one step (round, deadzone, rdoq). Container, alpha and metadata are not in it.
+ * Container, alpha and metadata are not in it.
  */
-
-import { normalTail } from '../codec/entropy/index.js';
 import type { CodingObserver } from '../codec/entropy-model.js';
 import type { ModelParts } from '../codec/model/model-file.js';
-import { leastScale, mostScale } from '../codec/networks/rate-tables.js';
-
-/** As in training: rarer events are charged as if they had this probability. */
-const leastProbability = 1e-9;
-
-/**
- * Bits of an integer under a normal distribution of mean 0 integrated over unit intervals.
- *
- * @param logScale natural logarithm of the standard deviation in quantization steps; clamped as the model does
- * @example
- * gaussianIndexBits(0, 0).toFixed(4); // "1.3849"
- */
-export function gaussianIndexBits(index: number, logScale: number): number {
-  const precision = Math.exp(-Math.min(Math.max(logScale, Math.log(leastScale)), Math.log(mostScale)));
-  const distance = Math.abs(index) * precision;
-  const half = 0.5 * precision;
-  const probability = normalTail(distance - half) - normalTail(distance + half);
-  return -Math.log2(Math.max(probability, leastProbability));
-}
 
 /** Adds up what it observes. */
 export interface BitEstimator {
@@ -62,13 +40,13 @@ export function estimateBits(model: ModelParts): BitEstimator {
       }
       sums.seconds += (performance.now() - start) / 1000;
     },
-    pass({ logScales }, positions, indices) {
+    pass({ prediction, indices, tables: latentTables, tableIndices }) {
       const start = performance.now();
-      for (let n = 0; n < positions.length; n++) {
-        sums.latentBits += gaussianIndexBits(indices[n], logScales[positions[n]]);
+      for (let n = 0; n < indices.length; n++) {
+        sums.latentBits += latentTables.bits(tableIndices[n], indices[n]);
       }
-      sums.coded += positions.length;
-      sums.skipped += logScales.length - positions.length;
+      sums.coded += indices.length;
+      sums.skipped += prediction.logScales.length - indices.length;
       sums.seconds += (performance.now() - start) / 1000;
     },
   };

@@ -1,110 +1,184 @@
 /**
- * Evaluates a codec on a data set, beside competitors that run live and curves that were published. Pictures are the outer
- * loop, so that a run that is stopped has whole pictures; whatever was measured before is taken from the stores.
+ * Runs an evaluation: every codec on every picture of a data set at every setting, with what was measured before taken from
+ * the store. Pictures are looked at first, so that damage is known at once; then they are the outer loop, so that a run
+ * that is stopped has whole pictures. What fails is noted, and the rest goes on.
  */
-import { cpus } from 'node:os';
-import { type Dataset, loadImage } from '../datasets/index.js';
-import { anchorsOf } from './anchors.js';
-import type { ImageCodec } from './codecs.js';
-import {
-  type MeanValues,
-  type Measurement,
-  type MeasureOptions,
-  meanCurve,
-  measureSweep,
-} from './measure.js';
-import { type Comparison, compare, exchangeResults, type Rival } from './report.js';
+import { type Dataset, type DatasetImage, loadImage } from '../datasets/index.js';
+import { assemble, type CodecMeasurements } from './assemble.js';
+import type { Environment, EvaluatedImage, Evaluation, Failure } from './evaluation.js';
+import type { Measurement } from './measure.js';
+import { type Measurer, type MeasureTask, type OpenedCodec, reasonOf } from './measurer.js';
+import { type Metrics, metricKeys, metricsFor } from './metrics/metrics.js';
+import { type Shard, shardOf } from './shard.js';
 import type { ResultStore } from './store.js';
 
-export interface EvaluationTask extends MeasureOptions {
-  readonly codec: ImageCodec;
-  readonly competitors: readonly ImageCodec[];
+/** How a run stands. */
+export interface RunProgress {
+  /** Measurements of this run so far, and in all; those that the store had are not in them. */
+  readonly done: number;
+  readonly total: number;
+  /** Measurements that the store had. */
+  readonly reused: number;
+  /** What was measured last. */
+  readonly image: string;
+  readonly codec: string;
+}
+
+export interface EvaluationTask {
   readonly dataset: Dataset;
   /** Only the first so many pictures. */
   readonly limit?: number;
+  /** Only these of them; the others are measured elsewhere. */
+  readonly shard?: Shard;
+  /** They have the same codecs. */
+  readonly measurers: readonly Measurer[];
+  readonly metrics: Metrics;
   readonly store: ResultStore<Measurement>;
-  readonly competitorStore: ResultStore<Measurement>;
-  /** Hears of every picture when it is done. */
-  readonly progress?: (done: number, total: number, measurements: readonly Measurement[]) => void;
+  readonly environment: Environment;
+  readonly progress?: (state: RunProgress) => void;
+  /** Stops after the measurements at hand; the store then has all that was measured. */
+  readonly signal?: AbortSignal;
 }
 
-export interface CodecCurve {
-  readonly codec: ImageCodec;
-  readonly measurements: readonly Measurement[];
-  readonly curve: readonly MeanValues[];
+/** A picture that is there and sound. */
+interface Picture {
+  readonly entry: DatasetImage;
+  readonly about: EvaluatedImage;
 }
 
-export interface Evaluation {
-  readonly dataset: string;
-  readonly images: number;
-  readonly ours: CodecCurve;
-  readonly competitors: readonly CodecCurve[];
-  /** Ours against live competitors, then against published curves where the set is whole. */
-  readonly comparisons: readonly Comparison[];
-  /** Published curves were left out, because means over a part of a set say nothing beside them. */
-  readonly partial: boolean;
+/** A task with the measurements that the store had for it. */
+interface Planned extends MeasureTask {
+  readonly about: EvaluatedImage;
+  readonly known: readonly Measurement[];
+}
+
+async function inspect(entries: readonly DatasetImage[], failures: Failure[]): Promise<Picture[]> {
+  const pictures: Picture[] = [];
+  for (const entry of entries) {
+    try {
+      const { name, image, pixels } = await loadImage(entry);
+      const { width, height } = image;
+      pictures.push({ entry, about: { name, width, height, sha256: pixels } });
+    } catch (error) {
+      failures.push({ image: entry.name, message: reasonOf(error) });
+    }
+  }
+  return pictures;
+}
+
+/** What a result is kept by; seconds depend on how many measure side by side, with how many threads. */
+function keyOf(
+  { name, version }: OpenedCodec,
+  { sha256 }: EvaluatedImage,
+  setting: number,
+  { jobs, threads }: Environment,
+): string {
+  return [name, version, `jobs ${jobs}`, `threads ${threads}`, sha256, setting].join(' | ');
+}
+
+/** What is to be measured, and what is known already. */
+function plan(
+  { measurers, metrics, store, environment }: EvaluationTask,
+  pictures: readonly Picture[],
+): Planned[] {
+  const codecs = measurers[0].opened;
+  return pictures.flatMap(({ entry, about }) => {
+    const keys = metricsFor(metrics.names, about).map((name) => metricKeys[name]);
+    return codecs.map((codec, index) => {
+      const known = codec.settings.flatMap((setting) => {
+        const result = store.get(keyOf(codec, about, setting, environment));
+        // The same picture may have another name in another set.
+        return result && keys.every((key) => result[key] !== undefined)
+          ? [{ ...result, image: about.name }]
+          : [];
+      });
+      const settings = codec.settings.filter(
+        (setting) => !known.some((result) => result.setting === setting),
+      );
+      return { codec: index, picture: entry, about, settings, known };
+    });
+  });
+}
+
+function metricFailures({ metrics }: EvaluationTask, pictures: readonly Picture[]): Failure[] {
+  const small = pictures.filter(
+    ({ about }) => metricsFor(metrics.names, about).length < metrics.names.length,
+  );
+  return [
+    ...metrics.missing.map(({ reason }) => ({ message: reason })),
+    ...small.map(({ about: { name, width, height } }) => ({
+      image: name,
+      message: `too small for MS-SSIM, which is left out: ${width}x${height}`,
+    })),
+  ];
 }
 
 /**
  * Measures everything of a task.
  *
- * @throws UsageError or IntegrityError for absent or damaged pictures
+ * @returns the evaluation; `failures` names what could not be measured
+ * @throws the signal's reason where the run was stopped
+ * @example
+ * const evaluation = await evaluate({ dataset, measurers, metrics, store, environment });
  */
-export async function evaluateCodec(task: EvaluationTask): Promise<Evaluation> {
-  const { codec, competitors, dataset, store, competitorStore, progress } = task;
-  const images = dataset.images.slice(0, task.limit);
-  const measured = new Map<ImageCodec, Measurement[]>([codec, ...competitors].map((one) => [one, []]));
-  for (const [done, image] of images.entries()) {
-    const picture = await loadImage(image);
-    const own = await measureSweep(codec, picture, store, task);
-    measured.get(codec)!.push(...own);
-    for (const competitor of competitors) {
-      measured.get(competitor)!.push(...(await measureSweep(competitor, picture, competitorStore, task)));
-    }
-    progress?.(done + 1, images.length, own);
-  }
-  const [ours, ...theirs] = [...measured].map(([one, measurements]) => ({
-    codec: one,
-    measurements,
-    curve: meanCurve(measurements),
-  }));
-  const published = anchorsOf(dataset.name);
-  const partial = !dataset.complete || images.length < dataset.images.length;
-  const rivals: Rival[] = [
-    ...theirs.map(({ codec: { name, version }, curve }) => ({
-      title: `${name} (live)`,
-      source: version,
-      curve,
-    })),
-    ...(partial ? [] : published),
-  ];
-  return {
-    dataset: dataset.name,
-    images: images.length,
-    ours,
-    competitors: theirs,
-    comparisons: rivals.map((rival) => compare(ours.curve, rival)),
-    partial: partial && published.length > 0,
+export async function evaluate(task: EvaluationTask): Promise<Evaluation> {
+  const { dataset, measurers, store, environment, signal } = task;
+  const all = dataset.images.slice(0, task.limit);
+  const own = task.shard ? shardOf(all, task.shard) : all;
+  const codecs = measurers[0].opened;
+  const failures: Failure[] = codecs.flatMap(({ name, reason }) =>
+    reason === undefined ? [] : [{ codec: name, message: reason }],
+  );
+  const pictures = await inspect(own, failures);
+  failures.push(...metricFailures(task, pictures));
+  const planned = plan(task, pictures);
+  const results = codecs.map((_, index) =>
+    planned.flatMap(({ codec, known }) => (codec === index ? known : [])),
+  );
+  const count = (of: (task: Planned) => readonly unknown[]): number =>
+    planned.reduce((sum, one) => sum + of(one).length, 0);
+  const [total, reused] = [count(({ settings }) => settings), count(({ known }) => known)];
+  let done = 0;
+  const tell = (image: string, codec: string, more: number): void => {
+    done += more;
+    task.progress?.({ done, total, reused, image, codec });
   };
-}
+  const queue = planned.filter(({ settings }) => settings.length > 0).values();
 
-/** An evaluation as an object for a JSON file; `results` is what CompressAI's tools read. */
-export function evaluationJson(evaluation: Evaluation): object {
-  const { ours, competitors, comparisons, dataset, images } = evaluation;
-  const machine = cpus();
-  return {
-    name: ours.codec.name,
-    description: ours.codec.version,
-    dataset,
-    images,
-    machine: { cpu: machine[0]?.model ?? 'unknown', cores: machine.length, node: process.version },
-    results: exchangeResults(ours.curve),
-    comparisons,
-    competitors: competitors.map(({ codec, curve }) => ({
-      name: codec.name,
-      description: codec.version,
-      results: exchangeResults(curve),
-    })),
-    perImage: ours.measurements,
+  const work = async (measurer: Measurer): Promise<void> => {
+    for (const one of queue) {
+      const { codec: index, about, settings } = one;
+      const codec = codecs[index];
+      let open = settings.length;
+      try {
+        await measurer.measure(one, async (result) => {
+          await store.put(keyOf(codec, about, result.setting, environment), result);
+          results[index].push(result);
+          open--;
+          tell(about.name, codec.name, 1);
+          signal?.throwIfAborted();
+        });
+      } catch (error) {
+        signal?.throwIfAborted();
+        failures.push({ image: about.name, codec: codec.name, message: reasonOf(error) });
+        tell(about.name, codec.name, open);
+      }
+    }
   };
+  await Promise.all(measurers.map(work));
+
+  const measured: CodecMeasurements[] = codecs.flatMap(({ reason, ...codec }, index) =>
+    reason === undefined ? [{ ...codec, perImage: results[index] }] : [],
+  );
+  return assemble({
+    dataset: dataset.name,
+    scope: {
+      images: all.map(({ name }) => name),
+      complete: dataset.complete && all.length === dataset.images.length,
+    },
+    images: pictures.map(({ about }) => about),
+    environments: [environment],
+    codecs: measured,
+    failures,
+  });
 }

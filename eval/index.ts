@@ -1,9 +1,25 @@
-/** Public face of evaluation (`trellis-codec/eval`): metrics, BD-rate, published anchors, codecs to compare. */
+/** Public face of evaluation (`trellis-codec/eval`): metrics, BD-rate, published anchors, codecs to compare, whole runs. */
+export * from '../src/metrics/psnr.js';
 export * from './anchors.js';
 export * from './bd-rate.js';
+export * from './codec-specs.js';
 export * from './codecs.js';
+export * from './comparison.js';
 export * from './competitors.js';
+export * from './environment.js';
 export * from './estimate.js';
+export * from './evaluate.js';
+export * from './evaluation.js';
+export * from './exchange.js';
+export * from './external.js';
 export * from './measure.js';
+export * from './measurer.js';
+export * from './merge.js';
+export * from './metrics/metrics.js';
 export * from './metrics/ms-ssim.js';
-export * from './metrics/psnr.js';
+export * from './report/index.js';
+export * from './shard.js';
+export * from './statistics.js';
+export * from './store.js';
+export * from './tables.js';
+export * from './workers.js';

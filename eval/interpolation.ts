@@ -118,7 +118,7 @@ function cubicFit(x: readonly number[], y: readonly number[]): HermiteCurve {
  * The curve through (or, for 'cubic', near) points whose x rise strictly; at least two, for 'cubic' four.
  *
  * @example
- * valueAt(interpolate([0, 1, 2], [0, 1, 2], 'pchip'), 0.5); // 0.5
+ * valueAt(interpolate([0, 1, 2], [0, 1, 2], 'pchip'), 0.5); // => 0.5
  */
 export function interpolate(x: readonly number[], y: readonly number[], method: Interpolation): HermiteCurve {
   if (method === 'cubic') return cubicFit(x, y);
@@ -153,7 +153,7 @@ export function valueAt(curve: HermiteCurve, at: number): number {
  * Integral of a curve over [from, to] within its ends; exact up to rounding.
  *
  * @example
- * integral(interpolate([0, 1, 2], [0, 1, 2], 'akima'), 0, 2); // 2
+ * integral(interpolate([0, 1, 2], [0, 1, 2], 'akima'), 0, 2); // => 2
  */
 export function integral(curve: HermiteCurve, from: number, to: number): number {
   let total = 0;

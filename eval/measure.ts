@@ -1,22 +1,19 @@
 /**
  * Measures codecs on pictures: real bytes of complete files over the picture's own pixels, quality of the 8-bit pictures
  * that come back, seconds. Means are over the values of the pictures (the mean of PSNRs, not the PSNR of the mean error),
- * as in published results.
+ * as in published results; the PSNR of the mean error stands beside them as `pooledPsnr`.
  */
 import type { LoadedImage } from '../datasets/index.js';
+import { psnrOfMse } from '../src/metrics/psnr.js';
 import type { CurvePoint } from './bd-rate.js';
 import type { ImageCodec } from './codecs.js';
-import { msSsim } from './metrics/ms-ssim.js';
-import { psnr } from './metrics/psnr.js';
-import type { ResultStore } from './store.js';
+import type { Metrics, Quality } from './metrics/metrics.js';
 
 /** Values of one picture at one setting, or their means over pictures. */
-export interface Values extends CurvePoint {
+export interface Values extends CurvePoint, Quality {
   readonly bytes: number;
   /** Bits per pixel by the codec's own continuous model, container left out. */
   readonly estimatedBpp?: number;
-  /** 0..1, on request. */
-  readonly msSsim?: number;
   readonly encodeSeconds: number;
   readonly decodeSeconds: number;
 }
@@ -31,24 +28,22 @@ export interface Measurement extends Values {
 export interface MeanValues extends Values {
   readonly setting: number;
   readonly images: number;
-}
-
-export interface MeasureOptions {
-  /** Also MS-SSIM, which takes about a second per megapixel (default false). */
-  readonly msSsim?: boolean;
+  /** PSNR over RGB of the mean squared error of all pixels of all pictures, decibels. */
+  readonly pooledPsnr: number;
 }
 
 /**
  * Encodes and decodes a picture at a setting.
  *
+ * @throws CodecError where the codec refuses the picture, or what comes back has another size
  * @example
- * const { bpp, psnr } = await measure(codec, await loadImage(images[0]), 50);
+ * const { bpp, psnr } = await measure(codec, await loadImage(images[0]), 50, await openMetrics(['psnr']));
  */
 export async function measure(
   codec: ImageCodec,
   { name, image }: LoadedImage,
   setting: number,
-  options: MeasureOptions = {},
+  metrics: Metrics,
 ): Promise<Measurement> {
   const encoded = await codec.encode(image, setting);
   const decoded = await codec.decode(encoded.bytes);
@@ -59,36 +54,10 @@ export async function measure(
     bytes: encoded.bytes.length,
     bpp: (8 * encoded.bytes.length) / pixels,
     ...(encoded.estimatedBits === undefined ? {} : { estimatedBpp: encoded.estimatedBits / pixels }),
-    psnr: psnr(image, decoded.image),
-    ...(options.msSsim ? { msSsim: msSsim(image, decoded.image) } : {}),
+    ...(await metrics.measure(image, decoded.image)),
     encodeSeconds: encoded.seconds,
     decodeSeconds: decoded.seconds,
   };
-}
-
-/**
- * A picture at all settings of a codec; what the store already has is not measured again.
- *
- * @param store results by codec, version, picture and setting
- */
-export async function measureSweep(
-  codec: ImageCodec,
-  picture: LoadedImage,
-  store: ResultStore<Measurement>,
-  options: MeasureOptions = {},
-): Promise<Measurement[]> {
-  const results: Measurement[] = [];
-  for (const setting of codec.settings) {
-    const key = [codec.name, codec.version, picture.sha256, setting].join(' | ');
-    let result = store.get(key);
-    if (!result || (options.msSsim && result.msSsim === undefined)) {
-      result = await measure(codec, picture, setting, options);
-      await store.put(key, result);
-    }
-    // The same picture may have another name in another set.
-    results.push({ ...result, image: picture.name });
-  }
-  return results;
 }
 
 /** The mean of a value, where all have it. */
@@ -98,6 +67,20 @@ function mean(values: readonly (number | undefined)[]): number | undefined {
     ? undefined
     : known.reduce((sum, value) => sum + value, 0) / known.length;
 }
+
+/** PSNR of the mean error over all pixels; a picture's pixels follow from its bytes and rate. */
+function pooledPsnr(measurements: readonly Measurement[]): number {
+  let [error, pixels] = [0, 0];
+  for (const { bytes, bpp, psnr } of measurements) {
+    const own = Math.round((8 * bytes) / bpp);
+    error += own * 255 ** 2 * 10 ** (-psnr / 10);
+    pixels += own;
+  }
+  return psnrOfMse(error / pixels);
+}
+
+/** Values that a mean leaves out unless all pictures have them. */
+const optional = ['estimatedBpp', 'lumaPsnr', 'msSsim', 'ssimulacra2', 'butteraugli'] as const;
 
 /**
  * Means over pictures, one per setting, in the order of the settings' first appearance.
@@ -110,16 +93,18 @@ export function meanCurve(measurements: readonly Measurement[]): MeanValues[] {
   return settings.map((setting) => {
     const own = measurements.filter((measurement) => measurement.setting === setting);
     const of = (value: (of: Measurement) => number): number => mean(own.map(value))!;
-    const estimatedBpp = mean(own.map((measurement) => measurement.estimatedBpp));
-    const similarity = mean(own.map((measurement) => measurement.msSsim));
+    const known = optional.flatMap((key) => {
+      const value = mean(own.map((measurement) => measurement[key]));
+      return value === undefined ? [] : [[key, value] as const];
+    });
     return {
       setting,
       images: own.length,
       bytes: of(({ bytes }) => bytes),
       bpp: of(({ bpp }) => bpp),
-      ...(estimatedBpp === undefined ? {} : { estimatedBpp }),
-      psnr: of((measurement) => measurement.psnr),
-      ...(similarity === undefined ? {} : { msSsim: similarity }),
+      psnr: of(({ psnr }) => psnr),
+      pooledPsnr: pooledPsnr(own),
+      ...Object.fromEntries(known),
       encodeSeconds: of(({ encodeSeconds }) => encodeSeconds),
       decodeSeconds: of(({ decodeSeconds }) => decodeSeconds),
     };

@@ -1,163 +1,214 @@
 /**
- * Compares settings of quantizers (Lagrangian, dead zone) on the same latents: pictures are analysed once per quality and
- * then coded and synthesised once per setting, with the bytes of complete files. Seconds are those of quantization with
- * entropy coding, and of synthesis.
+ * Chooses step and price of a bit of a quantizer together: every pair that is tried gets tables and offsets
+ * fitted for it (or those of normal latents), codes validation pictures at several qualities, and is judged by its BD-rate in the picture domain,
+ * because less error in the latents need not be less in the picture. Neighbours of the best pair are tried until none is
+ * better. Pictures are analysed once.
  *
- * This is for choosing defaults, on pictures that are neither trained nor tested on.
+ * For choosing what a model is shipped with, on pictures that are neither trained nor tested on.
+ * Units: steps in latents, prices in squared latents per bit.
  */
-import { type Coder, coderOf } from '../codec/coder.js';
-import type { CodedLatents } from '../codec/entropy-model.js';
-import { quantizerIds, snapQuality, tileAt, tileGrid, writeContainer } from '../codec/format/index.js';
-import type { ParsedModel } from '../codec/model/model-file.js';
-import { ratePointOf } from '../codec/model/rate-point.js';
-import { fromPlanes, toPlanes } from '../codec/pixels.js';
-import { defaultLagrangian, type LatentQuantizer, quantizerOf } from '../codec/quantizers/quantizer.js';
-import type { EngineName } from '../codec/transform-engine.js';
-import type { LoadedImage } from '../datasets/index.js';
-import { UsageError } from '../src/errors.js';
+import type { Coder } from '../codec/coder.js';
+import { scaleTable } from '../codec/entropy/index.js';
+import { type QuantizerName, quantizerIds, tileAt, tileGrid, writeContainer } from '../codec/format/index.js';
+import { normalParts } from '../codec/model/latent-tables.js';
+import { leastScale, mostScale } from '../codec/networks/rate-tables.js';
+import { fromPlanes } from '../codec/pixels.js';
+import { type Quantization, quantizerOf } from '../codec/quantizers/registry.js';
 import { type Channels, createImage, type Image } from '../src/io/index.js';
-import type { Measurement } from './measure.js';
-import { psnr } from './metrics/psnr.js';
+import { psnr } from '../src/metrics/psnr.js';
+import { type FitSet, fitQuantization } from '../src/training/fit-quantization.js';
+import { type AnalysedPicture, analysePicture } from '../src/training/fit-tables.js';
+import { bdRate } from './bd-rate.js';
 
-/** A quantizer with its parameters. */
+/** One picture at all qualities of a sweep. */
+export interface SweepPicture {
+  readonly image: Image;
+  readonly analysed: readonly AnalysedPicture[];
+}
+
+/** Mean over pictures at one quality. */
+export interface SweepPoint {
+  readonly quality: number;
+  readonly bpp: number;
+  readonly psnr: number;
+  /** Seconds of quantization and entropy coding. */
+  readonly codingSeconds: number;
+}
+
+/** Analyses a picture at all qualities. */
+export async function sweepPicture(
+  coder: Coder,
+  image: Image,
+  qualities: readonly number[],
+): Promise<SweepPicture> {
+  const analysed: AnalysedPicture[] = [];
+  for (const quality of qualities) analysed.push(await analysePicture(coder, image, quality));
+  return { image, analysed };
+}
+
+/** A quantizer with tables of normal latents. */
+export function normalQuantization(
+  coder: Coder,
+  name: QuantizerName,
+  step: number,
+  lagrangian: number,
+): Quantization {
+  const scales = scaleTable(coder.model.tables.scales, leastScale, mostScale);
+  return { quantizer: quantizerOf(name), ...normalParts(name, scales, step, lagrangian) };
+}
+
+/** Bytes of the complete file, 8-bit picture and seconds of one picture at one quality. */
+async function codeOnce(
+  coder: Coder,
+  { width, height, channels }: Image,
+  { area, rate, ...padded }: AnalysedPicture,
+  quantization: Quantization,
+): Promise<{ bytes: number; decoded: Image; seconds: number }> {
+  const start = performance.now();
+  const coded = coder.entropy.encode(area, padded.height, padded.width, rate, quantization);
+  const seconds = (performance.now() - start) / 1000;
+  const header = {
+    width,
+    height,
+    channels: channels as 1 | 3,
+    modelId: coder.model.id,
+    quality: rate.quality,
+    quantizer: quantizerIds[quantization.quantizer.name],
+    quantizerParameter: 0,
+    tileSide: 0,
+  };
+  const tiles = [{ latentsChecksum: coded.checksum, segment: coded.segment }];
+  const planes = await coder.transforms.synthesise(coded.passes, padded.height, padded.width, rate);
+  const decoded = createImage(width, height, channels as Channels);
+  const { core } = tileAt(tileGrid(width, height, 0), 0);
+  fromPlanes(planes, { x: 0, y: 0, ...padded }, core, decoded);
+  return { bytes: writeContainer({ header, tiles }).length, decoded, seconds };
+}
+
+/** The curve of a quantization: means of bits per pixel, PSNR and seconds over pictures, one point per quality. */
+export async function sweepCurve(
+  coder: Coder,
+  pictures: readonly SweepPicture[],
+  quantization: Quantization,
+): Promise<SweepPoint[]> {
+  const points = pictures[0].analysed.map(({ rate: { quality } }) => ({
+    quality,
+    bpp: 0,
+    psnr: 0,
+    codingSeconds: 0,
+  }));
+  for (const { image, analysed } of pictures) {
+    for (const [index, one] of analysed.entries()) {
+      const { bytes, decoded, seconds } = await codeOnce(coder, image, one, quantization);
+      points[index].bpp += (8 * bytes) / (image.width * image.height) / pictures.length;
+      points[index].psnr += psnr(image, decoded) / pictures.length;
+      points[index].codingSeconds += seconds / pictures.length;
+    }
+  }
+  return points;
+}
+
+/** Step and price of a bit that are tried together. */
 export interface SweepSetting {
-  /** Unique in a sweep, e.g. 'rdoq 0.06'. */
-  readonly name: string;
-  readonly quantizer: LatentQuantizer;
+  readonly step: number;
   readonly lagrangian: number;
 }
 
+export interface SweepResult extends SweepSetting {
+  /** Against the sweep's reference curve, in percent; negative is better. */
+  readonly bdRate: number;
+  readonly curve: readonly SweepPoint[];
+}
+
 /**
- * Rounding with a dead zone of another width.
+ * Walks a grid from a start to a place that has no better neighbour (of four), trying every place once.
  *
- * @param offset part of a step added before magnitudes are cut: 0.5 is rounding, 0 truncation
- * @throws UsageError for offsets outside [0, 0.5]
+ * @param sizes of the two axes
+ * @param evaluate value of a place; less is better
+ * @returns indices of the best place that was tried
  * @example
- * deadZoneOf(0.42).quantize(task);
+ * await descend([5, 5], [0, 4], async (i, j) => (i - 3) ** 2 + (j - 1) ** 2); // [3, 1]
  */
-export function deadZoneOf(offset: number): LatentQuantizer {
-  if (!(offset >= 0 && offset <= 0.5)) {
-    throw new UsageError(`offset: expected a number from 0 to 0.5, got ${offset}`);
-  }
-  return {
-    ...quantizerOf('deadzone'),
-    quantize: ({ residuals }) =>
-      Int32Array.from(residuals, (r) => Math.sign(r) * Math.floor(Math.abs(r) + offset)),
+export async function descend(
+  sizes: readonly [number, number],
+  start: readonly [number, number],
+  evaluate: (first: number, second: number) => Promise<number>,
+): Promise<[number, number]> {
+  const known = new Map<string, number>();
+  const judge = async (first: number, second: number): Promise<number> => {
+    const key = `${first} ${second}`;
+    const value = known.get(key) ?? (await evaluate(first, second));
+    known.set(key, value);
+    return value;
   };
-}
-
-/** Values to try; the settings are `round`, `deadzone` with each offset, and every other quantizer with each Lagrangian. */
-export interface SweepValues {
-  readonly quantizers: readonly string[];
-  readonly lagrangians: readonly number[];
-  readonly offsets: readonly number[];
-}
-
-/** The settings of a sweep; `round` comes first, because the others are compared with it. */
-export function sweepSettings({ quantizers, lagrangians, offsets }: SweepValues): SweepSetting[] {
-  const round = { name: 'round', quantizer: quantizerOf('round'), lagrangian: defaultLagrangian };
-  const others = quantizers
-    .filter((name) => name !== 'round')
-    .flatMap((name): SweepSetting[] => {
-      if (name === 'deadzone') {
-        return offsets.map((offset) => ({
-          ...round,
-          name: `${name} ${offset}`,
-          quantizer: deadZoneOf(offset),
-        }));
-      }
-      const quantizer = quantizerOf(name);
-      return lagrangians.map((lagrangian) => ({ name: `${name} ${lagrangian}`, quantizer, lagrangian }));
-    });
-  return [round, ...others];
-}
-
-/**
- * The middle of a picture, at most `side` pixels wide and high; all of it for side 0.
- *
- * @example
- * centreCrop(createImage(768, 512, 3), 512).width; // 512
- */
-export function centreCrop(image: Image, side: number): Image {
-  const { width, height, channels, data } = image;
-  const [w, h] = side === 0 ? [width, height] : [Math.min(side, width), Math.min(side, height)];
-  const [left, top] = [(width - w) >> 1, (height - h) >> 1];
-  const samples = new Uint8Array(w * h * channels);
-  for (let y = 0; y < h; y++) {
-    const start = ((top + y) * width + left) * channels;
-    samples.set(data.subarray(start, start + w * channels), y * w * channels);
-  }
-  return createImage(w, h, channels, samples);
-}
-
-export interface SweepOptions {
-  readonly qualities: readonly number[];
-  readonly engine: EngineName;
-  readonly threads: number;
-}
-
-async function reconstruct(coder: Coder, coded: CodedLatents, like: Image, quality: number): Promise<Image> {
-  const grid = tileGrid(like.width, like.height, 0);
-  const { core, paddedWidth: width, paddedHeight: height } = tileAt(grid, 0);
-  const planes = await coder.transforms.synthesise(
-    coded.passes,
-    height,
-    width,
-    ratePointOf(coder.model, quality),
-  );
-  const image = createImage(like.width, like.height, like.channels as Channels);
-  fromPlanes(planes, { x: 0, y: 0, width, height }, core, image);
-  return image;
-}
-
-/**
- * A picture at all qualities and settings.
- *
- * @returns by the setting's name, one measurement per quality
- */
-export async function sweepPicture(
-  model: ParsedModel,
-  { name, image }: LoadedImage,
-  settings: readonly SweepSetting[],
-  options: SweepOptions,
-): Promise<Record<string, Measurement[]>> {
-  const coder = await coderOf(model, options.engine, options.threads);
-  const tile = tileAt(tileGrid(image.width, image.height, 0), 0);
-  const [width, height] = [tile.paddedWidth, tile.paddedHeight];
-  const planes = toPlanes(image, { x: 0, y: 0, width, height });
-  const results: Record<string, Measurement[]> = Object.fromEntries(settings.map((one) => [one.name, []]));
-  for (const setting of options.qualities) {
-    const quality = snapQuality(setting);
-    const rate = ratePointOf(model, quality);
-    const area = await coder.transforms.analyse(planes, height, width, rate);
-    for (const { name: settingName, quantizer, lagrangian } of settings) {
-      const start = performance.now();
-      const coded = coder.entropy.encode(area, height, width, rate, quantizer, lagrangian);
-      const middle = performance.now();
-      const decoded = await reconstruct(coder, coded, image, quality);
-      const end = performance.now();
-      const header = {
-        width: image.width,
-        height: image.height,
-        channels: image.channels as 1 | 3,
-        modelId: model.id,
-        quality,
-        quantizer: quantizerIds[quantizer.name],
-        quantizerParameter: 0,
-        tileSide: 0,
-      };
-      const tiles = [{ latentsChecksum: coded.checksum, segment: coded.segment }];
-      const bytes = writeContainer({ header, tiles }).length;
-      results[settingName].push({
-        image: name,
-        setting,
-        bytes,
-        bpp: (8 * bytes) / (image.width * image.height),
-        psnr: psnr(image, decoded),
-        encodeSeconds: (middle - start) / 1000,
-        decodeSeconds: (end - middle) / 1000,
-      });
+  let best: [number, number] = [...start];
+  let least = await judge(...best);
+  for (let moved = true; moved; ) {
+    moved = false;
+    const [first, second] = best;
+    const neighbours: [number, number][] = [
+      [first, second + 1],
+      [first + 1, second],
+      [first, second - 1],
+      [first - 1, second],
+    ];
+    for (const place of neighbours) {
+      if (place.some((index, axis) => index < 0 || index >= sizes[axis])) continue;
+      const value = await judge(...place);
+      if (value < least) [best, least, moved] = [place, value, true];
     }
   }
-  return results;
+  return best;
+}
+
+export interface SweepTask {
+  readonly coder: Coder;
+  readonly name: QuantizerName;
+  /** Pictures that settings are judged by. */
+  readonly pictures: readonly SweepPicture[];
+  /** What tables and offsets are fitted on; absent means tables of normal latents and no offsets. */
+  readonly fit?: FitSet;
+  /** Values to try, rising. */
+  readonly steps: readonly number[];
+  readonly lagrangians: readonly number[];
+  readonly start: SweepSetting;
+  /** Curve that settings are compared with. */
+  readonly reference: readonly SweepPoint[];
+  /** Hears of every setting that was tried. */
+  readonly onResult?: (result: SweepResult) => void;
+}
+
+const nearestIndex = (values: readonly number[], wished: number): number =>
+  values.reduce(
+    (best, value, index) =>
+      Math.abs(Math.log(value / wished)) < Math.abs(Math.log(values[best] / wished)) ? index : best,
+    0,
+  );
+
+/**
+ * The best step and price of a bit of one quantizer.
+ *
+ * @returns the quantization to ship, and how it did
+ */
+export async function sweepQuantizer(
+  task: SweepTask,
+): Promise<{ quantization: Quantization; result: SweepResult }> {
+  const { coder, name, pictures, fit, steps, lagrangians, start, reference } = task;
+  const tried = new Map<number, { quantization: Quantization; result: SweepResult }>();
+  const place = (i: number, j: number): number => i * lagrangians.length + j;
+  const [i, j] = await descend(
+    [steps.length, lagrangians.length],
+    [nearestIndex(steps, start.step), nearestIndex(lagrangians, start.lagrangian)],
+    async (first, second) => {
+      const setting = { step: steps[first], lagrangian: lagrangians[second] };
+      const normal = normalQuantization(coder, name, setting.step, setting.lagrangian);
+      const quantization = fit ? fitQuantization(coder.entropy, normal, fit) : normal;
+      const curve = await sweepCurve(coder, pictures, quantization);
+      const result = { ...setting, bdRate: bdRate(reference, curve).percent, curve };
+      tried.set(place(first, second), { quantization, result });
+      task.onResult?.(result);
+      return result.bdRate;
+    },
+  );
+  return tried.get(place(i, j))!;
 }

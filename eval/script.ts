@@ -5,7 +5,6 @@
 import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { type Dataset, findDataset, folderDataset } from '../datasets/index.js';
 import { CodecError, UsageError } from '../src/errors.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -35,45 +34,6 @@ export function numberOption<D extends number | undefined>(
     throw new UsageError(`${name}: expected a number from ${least} to ${most}, got '${text}'`);
   }
   return value;
-}
-
-/** Names between commas; an empty text is an empty list. */
-export function listOption(text: string | undefined, byDefault: readonly string[]): readonly string[] {
-  if (text === undefined) return byDefault;
-  return text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
-}
-
-/** Numbers between commas. */
-export function numbersOption(
-  name: string,
-  text: string | undefined,
-  byDefault: readonly number[],
-  bounds: readonly [number, number],
-): readonly number[] {
-  if (text === undefined) return byDefault;
-  return listOption(text, []).map((part) => numberOption(name, part, 0, bounds));
-}
-
-/** The data set that --dataset, --validation, --images and --data ask for; UsageError where they contradict. */
-export async function datasetOption(
-  values: {
-    readonly dataset?: string | undefined;
-    readonly validation?: boolean | undefined;
-    readonly images?: string | undefined;
-    readonly data?: string | undefined;
-  },
-  byDefault: string,
-): Promise<Dataset> {
-  const { dataset, validation, images, data } = values;
-  if ([dataset, validation, images].filter((value) => value !== undefined).length > 1) {
-    throw new UsageError('Expected only one of --dataset, --validation and --images');
-  }
-  if (images !== undefined) return folderDataset(images);
-  const name = validation ? 'validation' : (dataset ?? byDefault);
-  return findDataset(name, data === undefined ? {} : { dataDir: data });
 }
 
 /**

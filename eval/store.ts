@@ -4,13 +4,7 @@
  */
 import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-
-// JSON has no infinity, and the PSNR of equal pictures is one.
-const infinity = 'Infinity';
-const toJson = (_: string, value: unknown): unknown =>
-  value === Number.POSITIVE_INFINITY ? infinity : value;
-const fromJson = (_: string, value: unknown): unknown =>
-  value === infinity ? Number.POSITIVE_INFINITY : value;
+import { readJson, writeJson } from './evaluation.js';
 
 /** Keyed results, in memory and, with a path, in a file that grows. */
 export class ResultStore<T> {
@@ -35,7 +29,7 @@ export class ResultStore<T> {
     const text = await readFile(path, 'utf8').catch(() => '');
     for (const line of text.split('\n')) {
       try {
-        const { key, result } = JSON.parse(line, fromJson) as { key: string; result: T };
+        const { key, result } = readJson(line) as { key: string; result: T };
         store.#results.set(key, result);
       } catch {
         // The last line of a run that was killed, or the empty one at the end.
@@ -58,8 +52,7 @@ export class ResultStore<T> {
   /** Keeps a result, on disk before this resolves. */
   async put(key: string, result: T): Promise<void> {
     this.#results.set(key, result);
-    if (this.#path !== undefined)
-      await appendFile(this.#path, `${JSON.stringify({ key, result }, toJson)}\n`);
+    if (this.#path !== undefined) await appendFile(this.#path, `${writeJson({ key, result })}\n`);
   }
 
   /** Forgets everything, on disk too. */

@@ -23,8 +23,9 @@ import {
   type TrellisTask,
 } from '../trellis/index.js';
 import { searchIntegers } from '../trellis/viterbi-integer.js';
+import { seeded } from './random.js';
 import { numberOption, parseOptions, runAsScript } from './script.js';
-import { compareSynthetic, seeded } from './trellis-synthetic.js';
+import { compareSynthetic } from './trellis-synthetic.js';
 
 /** Granular gains at long simulation, decibels. */
 const expectedGains: Partial<Record<MachineName, number>> = {

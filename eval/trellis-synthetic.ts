@@ -22,6 +22,7 @@ import {
   searchTrellis,
 } from '../trellis/index.js';
 import { bdRate, type CurvePoint } from './bd-rate.js';
+import { seeded } from './random.js';
 
 const bins = 32;
 const [least, most] = [0.02, 6];
@@ -65,17 +66,6 @@ interface Source {
   readonly latents: Float32Array;
   readonly sigmas: Float32Array;
   readonly bins: Uint8Array;
-}
-
-/** Uniform numbers in [0, 1), seeded (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function drawSource(count: number, seed: number): Source {

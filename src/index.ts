@@ -37,9 +37,8 @@ export {
 export { type ChunkInfo, type FileInfo, info } from '../codec/info.js';
 export { bundledModels, defaultModelName, loadModel } from '../codec/model/load.js';
 export type { ParsedModel } from '../codec/model/model-file.js';
-export { quantizerNames } from '../codec/quantizers/quantizer.js';
+export { quantizerNames } from '../codec/quantizers/registry.js';
 export { type EngineName, engineNames } from '../codec/transform-engine.js';
-export { mse, psnr } from '../eval/metrics/psnr.js';
 export {
   CodecError,
   FormatError,
@@ -69,3 +68,4 @@ export {
   withMetadata,
   writeImage,
 } from './io/index.js';
+export { mse, psnr } from './metrics/psnr.js';

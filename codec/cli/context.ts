@@ -52,6 +52,9 @@ export class Context {
   /** -v was given: more is told, and bugs show their stack. */
   verbose = false;
 
+  /** Exit code of a command that ends without an error: 1 when it was stopped, 3 when a part of its work failed. */
+  status: 0 | 1 | 3 = 0;
+
   constructor(readonly streams: Streams) {}
 
   /** A line for people, on standard error. */

@@ -9,6 +9,7 @@ import { UsageError } from '../../src/errors.js';
 import { defaultMaxPixels } from '../format/index.js';
 import { loadModel } from '../model/load.js';
 import type { ParsedModel } from '../model/model-file.js';
+import { quantizerNames } from '../quantizers/registry.js';
 import { type EngineName, engineNames } from '../transform-engine.js';
 import { about, type Context, FileError } from './context.js';
 
@@ -63,6 +64,9 @@ export const modelOption = (meaning: string): Option => new Option('-m, --model 
 export const jsonOption = (): Option => new Option('--json', 'print the results as JSON on standard output');
 export const verboseOption = (): Option =>
   new Option('-v, --verbose', 'tell more, and the stack of unexpected errors');
+
+export const quantizerOption = (byDefault: string): Option =>
+  new Option('--quantizer <name>', `how latents become integers (${byDefault})`).choices(quantizerNames);
 
 /** The options of encode and decode alike. */
 export function coderOptions(command: Command, model: string): Command {

@@ -1,19 +1,25 @@
 /**
  * The `codec` command: its subcommands, and what becomes of errors.
  *
- * Exit codes: 0 done, 1 failure (bad file, unwritable output, ...), 2 usage (unknown option, value out of range).
+ * Exit codes: 0 done, 1 failure (bad file, unwritable output, ...), 2 usage (unknown option, value out of range), 3 done
+ * but for a part that is named (evaluations).
  * Every error is one line on standard error: `codec: file: reason`.
  */
 import { Command, CommanderError } from 'commander';
 import { CodecError } from '../../src/errors.js';
 import { addBench } from './commands/bench.js';
+import { addDatasets } from './commands/datasets.js';
 import { addDecode } from './commands/decode.js';
 import { addDemo } from './commands/demo.js';
 import { addEncode } from './commands/encode.js';
+import { addEval } from './commands/eval.js';
 import { addExport } from './commands/export.js';
+import { addFindClose } from './commands/find-close.js';
+import { addFitTables } from './commands/fit-tables.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
 import { addNetworks } from './commands/networks.js';
+import { addSweep } from './commands/sweep.js';
 import { addTrain } from './commands/train.js';
 import { Context, describeError, FileError, type Streams, stackOf } from './context.js';
 import { addManual } from './manual.js';
@@ -32,6 +38,8 @@ export function buildProgram(context: Context): Command {
     .option('-V, --version', 'print the versions of package, node and engines')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help of a command')
+    // So that options stand with the command that they follow, also where a command has subcommands.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
@@ -57,14 +65,24 @@ export function buildProgram(context: Context): Command {
   addModels(program, context);
   addTrain(program, context);
   addExport(program, context);
+  addFitTables(program, context);
+  addSweep(program, context);
   addNetworks(program, context);
+  addEval(program, context);
+  addFindClose(program, context);
+  addDatasets(program, context);
   addBench(program, context);
   addDemo(program, context);
   addManual(program, (text) => context.print(text));
-  for (const command of program.commands) {
+  for (const command of allCommands(program)) {
     if (!command.options.some((option) => option.long === '--verbose')) command.addOption(verboseOption());
   }
   return program;
+}
+
+/** Commands and their subcommands. */
+function allCommands(program: Command): Command[] {
+  return program.commands.flatMap((command) => [command, ...allCommands(command)]);
 }
 
 function isClosedPipe(error: unknown): boolean {
@@ -87,7 +105,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
       return 0;
     }
     await buildProgram(context).parseAsync([...argv], { from: 'user' });
-    return 0;
+    return context.status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (isClosedPipe(error)) return 0;

@@ -1,8 +1,8 @@
 /** The usual formats at a given size, for comparison: the best quality whose file is at most 2 % larger. */
 import type { EncodedFile, ImageCodec } from '../../eval/codecs.js';
 import { competitorCodecs } from '../../eval/competitors.js';
-import { psnr } from '../../eval/metrics/psnr.js';
 import type { Image } from '../../src/io/index.js';
+import { psnr } from '../../src/metrics/psnr.js';
 
 export interface RivalResult {
   readonly name: string;

@@ -1,16 +1,8 @@
 /** What `codec --version` prints, and which engines this installation has. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { loadOnnxRuntime } from '../../src/engines/onnxruntime.js';
 import { UnsupportedError } from '../../src/errors.js';
-import { packageRoot } from '../../src/io/index.js';
+import { packageVersion } from '../../src/io/index.js';
 import type { EngineName } from '../transform-engine.js';
-
-/** Version of this package. */
-export function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string })
-    .version;
-}
 
 /** Engines that load here, the fastest first, with their versions where they have one. */
 export async function availableEngines(): Promise<{ name: Exclude<EngineName, 'auto'>; version?: string }[]> {

@@ -7,7 +7,7 @@
  */
 import { UsageError } from '../../src/errors.js';
 import { normalTail, roundedNormalProbability } from './erfc.js';
-import { quantizeFrequencies } from './quantize-frequencies.js';
+import { quantizeFrequencies, symmetrise } from './quantize-frequencies.js';
 import { FREQUENCY_TOTAL, type FrequencyTable, TableSet } from './tables.js';
 
 const MAX_SCALE = 4096;
@@ -61,14 +61,4 @@ function gaussianTable(sigma: number): FrequencyTable {
   const frequencies = quantizeFrequencies(weights);
   symmetrise(frequencies, last);
   return { firstSymbol: -last, frequencies };
-}
-
-/** The optimum is symmetric up to ties; a unit that a tie gave to one side only goes to zero. */
-function symmetrise(frequencies: Uint32Array, zero: number): void {
-  for (let k = 1; k <= zero; k++) {
-    const both = Math.min(frequencies[zero - k], frequencies[zero + k]);
-    frequencies[zero] += frequencies[zero - k] + frequencies[zero + k] - 2 * both;
-    frequencies[zero - k] = both;
-    frequencies[zero + k] = both;
-  }
 }

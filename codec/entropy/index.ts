@@ -13,6 +13,6 @@ export {
   tablesFromCounts,
   tablesFromProbabilities,
 } from './measured-tables.js';
-export { quantizeFrequencies } from './quantize-frequencies.js';
-export { RansDecoder, RansEncoder, type TableIndices } from './rans.js';
+export { quantizeFrequencies, symmetrise } from './quantize-frequencies.js';
+export { RansDecoder, RansEncoder, type TableIndices, type TableMachine } from './rans.js';
 export { FREQUENCY_TOTAL, type FrequencyTable, TableSet, type TableTensors } from './tables.js';

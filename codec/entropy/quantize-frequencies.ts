@@ -46,6 +46,23 @@ export function quantizeFrequencies(weights: ArrayLike<number>): Uint32Array {
   }
 }
 
+/**
+ * Makes frequencies alike on both sides of an entry, in place: the optimum of a symmetric distribution is symmetric up to
+ * ties, and a unit that a tie gave to one side only goes to the middle. Entries beyond `2 * middle` are left alone.
+ *
+ * @example
+ * Array.from(symmetrise(Uint32Array.of(3, 10, 2, 7), 1)); // => [2, 11, 2, 7]
+ */
+export function symmetrise(frequencies: Uint32Array, middle: number): Uint32Array {
+  for (let k = 1; k <= middle; k++) {
+    const both = Math.min(frequencies[middle - k], frequencies[middle + k]);
+    frequencies[middle] += frequencies[middle - k] + frequencies[middle + k] - 2 * both;
+    frequencies[middle - k] = both;
+    frequencies[middle + k] = both;
+  }
+  return frequencies;
+}
+
 function normalise(weights: ArrayLike<number>): Float64Array {
   const probabilities = Float64Array.from(weights);
   const n = probabilities.length;

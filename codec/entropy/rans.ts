@@ -18,6 +18,20 @@ import { checkTable, type TableSet } from './tables.js';
 /** One table index per value; bytes are enough for up to 256 tables. */
 export type TableIndices = Uint8Array | Uint16Array;
 
+/**
+ * A finite-state machine that the parity of each value drives and that chooses between two tables (trellis-coded
+ * quantization, trellis/machines.ts). It starts in state 0.
+ */
+export interface TableMachine {
+  /** Table of a pair, 0 or 1, by state. */
+  readonly quantizerOf: Uint8Array;
+  /** Next state at `2 * state + parity`. */
+  readonly next: Uint8Array;
+}
+
+/** Always the first table: what coding without a machine amounts to. */
+const oneState: TableMachine = { quantizerOf: Uint8Array.of(0), next: Uint8Array.of(0, 0) };
+
 /** Lower bound of every state, first state of the encoder and last of the decoder. */
 const LOWEST_STATE = 1 << 23;
 const STATE_BYTES = 4;
@@ -275,7 +289,8 @@ export class RansDecoder implements BitSource {
    * Decode `count` values into `values[offset ..]`, value i with table `tableIndices[i]`, escapes included: the fast
    * path, equal to calling `getValue` for each.
    *
-   * @param tableIndices - table per value, aligned with `values`
+   * @param tableIndices - table per value, aligned with `values`; with a machine, pair of tables per value
+   * @param machine - where given, value i has table `2 * tableIndices[i] + quantizer of the state`
    * @throws UsageError if the range leaves either array or a table index is not below `tables.count`
    * @throws FormatError if the stream ends or an escape code is damaged; `values` is then partly written
    */
@@ -285,16 +300,20 @@ export class RansDecoder implements BitSource {
     values: Int32Array,
     offset: number,
     count: number,
+    machine?: TableMachine,
   ): void {
     checkRange(tableIndices, values, offset, count);
     const { entries, buckets, rows, firstSymbols } = tables;
+    const { quantizerOf, next } = machine ?? oneState;
+    const pair = machine ? 1 : 0;
     const tableCount = tables.count;
+    let machineState = 0;
     const bytes = this.#bytes;
     const end = this.#end;
     let position = this.#position;
     let state = this.#state;
     for (let i = offset; i < offset + count; i++) {
-      const table = tableIndices[i];
+      const table = (tableIndices[i] << pair) + quantizerOf[machineState];
       if (table >= tableCount) checkTable(tables, table);
       const row = table << 2;
       const slot = state & 0xffff;
@@ -310,15 +329,16 @@ export class RansDecoder implements BitSource {
         if (position >= end) throw endOfStream(position);
         state = (state << 8) | bytes[position++];
       }
-      if (entry < rows[row + 3]) {
-        values[i] = entry + rows[row + 2];
-      } else {
+      let value = entry + rows[row + 2];
+      if (entry === rows[row + 3]) {
         this.#position = position;
         this.#state = state;
-        values[i] = getEscape(this, firstSymbols[table], entry + rows[row + 2] - 1);
+        value = getEscape(this, firstSymbols[table], value - 1);
         position = this.#position;
         state = this.#state;
       }
+      values[i] = value;
+      machineState = next[2 * machineState + (value & 1)];
     }
     this.#position = position;
     this.#state = state;

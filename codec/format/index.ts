@@ -47,7 +47,7 @@ export {
 } from './header.js';
 export { checkPixelLimit, defaultMaxPixels, type Info, readInfo } from './info.js';
 export { pictureChecksum } from './latents-checksum.js';
-export { type QuantizerName, quantizerIds, quantizerName } from './quantizer-ids.js';
+export { isTrellisCoded, type QuantizerName, quantizerIds, quantizerName } from './quantizer-ids.js';
 export {
   alignment,
   defaultHalo,

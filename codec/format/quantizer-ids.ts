@@ -25,6 +25,18 @@ const namesById = new Map<number, QuantizerName>(
   (Object.keys(quantizerIds) as QuantizerName[]).map((name) => [quantizerIds[name], name]),
 );
 
+const firstTrellisCoded = 16;
+
+/**
+ * Whether a quantizer is trellis-coded: its tables then come in pairs.
+ *
+ * @example
+ * isTrellisCoded('tcq8'); // => true
+ */
+export function isTrellisCoded(name: QuantizerName): boolean {
+  return quantizerIds[name] >= firstTrellisCoded;
+}
+
 /**
  * Name of a quantizer id.
  *

@@ -16,8 +16,10 @@ import {
   toFloat32,
 } from '../../src/io/safetensors.js';
 import { TableSet, type TableTensors } from '../entropy/index.js';
+import { isTrellisCoded, type QuantizerName, quantizerIds } from '../format/index.js';
 import type { NetworkConfig } from '../networks/config.js';
 import type { ParameterSpec, ParameterValues } from '../networks/parameters.js';
+import { offsetColumns } from '../quantizers/dequantize.js';
 
 /** Everything a model consists of, in memory. */
 export interface ModelParts {
@@ -28,9 +30,22 @@ export interface ModelParts {
   readonly tables: EntropyTables;
 }
 
+/** What a model has for one quantizer. */
+export interface QuantizerParts {
+  /** One table per scale index or, for trellis-coded quantizers, two: `2 * scale index + quantizer of the state`. */
+  readonly tables: TableSet;
+  /** Distance of neighbouring values that some index can stand for, in latents; a float32 above 0. */
+  readonly step: number;
+  /** What values are moved away from zero by, `[tables, offsetColumns]`, in latents (quantizers/dequantize.ts). */
+  readonly offsets: Float32Array;
+  /** Price of a bit in squared latents. Only encoders look at it. */
+  readonly lagrangian: number;
+}
+
 export interface EntropyTables {
-  /** One table per scale index. */
-  readonly latents: TableSet;
+  /** Number of scale indices, 1 to 256. */
+  readonly scales: number;
+  readonly quantizers: ReadonlyMap<QuantizerName, QuantizerParts>;
   /** Table ratePoint * hyperLatents + channel. */
   readonly hyperLatents: TableSet;
   /** Scale index = clamp(floor((logScale - offset) * factor)), all in float32. */
@@ -40,8 +55,8 @@ export interface EntropyTables {
   readonly firstCoded: number;
 }
 
-const kind = 'trellis-codec model 1';
-const encoderOnly = /^(analysis|hyperAnalysis|prior|rate\.analysis)/;
+const kind = 'trellis-codec model 2';
+const encoderOnly = /^(analysis|hyperAnalysis|prior|rate\.analysis|quantizers\..*\.lagrangian$)/;
 const keptInFull = /^(rate|prior)\./;
 
 function tableTensors(prefix: string, tables: TableTensors): [string, SafeTensor][] {
@@ -69,8 +84,18 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
         : { dtype: 'F16', shape, data: float32ToFloat16(data) as Uint16Array<ArrayBuffer> },
     );
   }
-  const { latents, hyperLatents, scaleOffset, scaleFactor, firstCoded } = parts.tables;
-  for (const [name, tensor] of tableTensors('tables.latents', latents.toTensors())) tensors.set(name, tensor);
+  const { quantizers, hyperLatents, scales, scaleOffset, scaleFactor, firstCoded } = parts.tables;
+  for (const [quantizer, { tables, step, offsets, lagrangian }] of quantizers) {
+    const prefix = `quantizers.${quantizer}`;
+    for (const [name, tensor] of tableTensors(prefix, tables.toTensors())) tensors.set(name, tensor);
+    tensors.set(`${prefix}.step`, { dtype: 'F32', shape: [1], data: Float32Array.of(step) });
+    tensors.set(`${prefix}.offsets`, {
+      dtype: 'F32',
+      shape: [tables.count, offsetColumns],
+      data: offsets as Float32Array<ArrayBuffer>,
+    });
+    tensors.set(`${prefix}.lagrangian`, { dtype: 'F32', shape: [1], data: Float32Array.of(lagrangian) });
+  }
   for (const [name, tensor] of tableTensors('tables.hyperLatents', hyperLatents.toTensors())) {
     tensors.set(name, tensor);
   }
@@ -79,6 +104,7 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
     shape: [2],
     data: Float32Array.of(scaleOffset, scaleFactor),
   });
+  tensors.set('tables.scales', { dtype: 'I32', shape: [1], data: Int32Array.of(scales) });
   tensors.set('tables.firstCoded', { dtype: 'I32', shape: [1], data: Int32Array.of(firstCoded) });
   const metadata = { kind, config: JSON.stringify(parts.config), card: JSON.stringify(parts.card) };
   return serializeSafetensors(tensors, metadata);
@@ -107,6 +133,20 @@ function parseTables(tensors: ReadonlyMap<string, SafeTensor>, prefix: string): 
     firstSymbols: required(tensors, `${prefix}.first`, 'I32').data as Int32Array,
     sizes: required(tensors, `${prefix}.sizes`, 'I32').data as Int32Array,
   });
+}
+
+/** The quantizers of a file, in the order of their ids. Names that this version does not know are left alone. */
+function parseQuantizers(tensors: ReadonlyMap<string, SafeTensor>): Map<QuantizerName, QuantizerParts> {
+  const quantizers = new Map<QuantizerName, QuantizerParts>();
+  for (const name of Object.keys(quantizerIds) as QuantizerName[]) {
+    const prefix = `quantizers.${name}`;
+    if (!tensors.has(`${prefix}.frequencies`)) continue;
+    const [step] = required(tensors, `${prefix}.step`, 'F32').data as Float32Array;
+    const [lagrangian] = required(tensors, `${prefix}.lagrangian`, 'F32').data as Float32Array;
+    const offsets = required(tensors, `${prefix}.offsets`, 'F32').data as Float32Array;
+    quantizers.set(name, { tables: parseTables(tensors, prefix), step, offsets, lagrangian });
+  }
+  return quantizers;
 }
 
 async function modelId(tensors: ReadonlyMap<string, SafeTensor>): Promise<string> {
@@ -173,14 +213,29 @@ export function parseConfig(text: string | undefined): NetworkConfig {
 /** Scale indices are bytes; more tables than that could never be used. */
 const mostScales = 256;
 
+type Expectation = readonly [what: string, holds: boolean, got: unknown];
+
 function checkTables(tables: EntropyTables, { ratePoints, hyperLatents }: NetworkConfig): void {
-  const { latents, scaleOffset, scaleFactor, firstCoded } = tables;
-  const expectations: readonly [what: string, holds: boolean, got: unknown][] = [
-    [
-      `1 to ${mostScales} tables of latents`,
-      latents.count >= 1 && latents.count <= mostScales,
-      latents.count,
-    ],
+  const { quantizers: known, scales, scaleOffset, scaleFactor, firstCoded } = tables;
+  const expectations: readonly Expectation[] = [
+    [`1 to ${mostScales} scales`, scales >= 1 && scales <= mostScales, scales],
+    ...[...known].flatMap(([name, { tables: own, step, offsets, lagrangian }]): Expectation[] => {
+      const count = isTrellisCoded(name) ? 2 * scales : scales;
+      return [
+        [`${count} tables of ${name}`, own.count === count, own.count],
+        [
+          `${offsetColumns} finite offsets for every table of ${name}`,
+          offsets.length === offsetColumns * count && offsets.every(Number.isFinite),
+          offsets.length,
+        ],
+        [`a finite step of ${name} above 0`, step > 0 && step < Number.POSITIVE_INFINITY, step],
+        [
+          `a finite Lagrangian of ${name} of at least 0`,
+          lagrangian >= 0 && lagrangian < Number.POSITIVE_INFINITY,
+          lagrangian,
+        ],
+      ];
+    }),
     [
       `${ratePoints} times ${hyperLatents} tables of hyper-latents`,
       tables.hyperLatents.count === ratePoints * hyperLatents,
@@ -191,11 +246,7 @@ function checkTables(tables: EntropyTables, { ratePoints, hyperLatents }: Networ
       Number.isFinite(scaleOffset) && Number.isFinite(scaleFactor),
       `${scaleOffset}, ${scaleFactor}`,
     ],
-    [
-      `0 to ${latents.count} for tables.firstCoded`,
-      firstCoded >= 0 && firstCoded <= latents.count,
-      firstCoded,
-    ],
+    [`0 to ${scales} for tables.firstCoded`, firstCoded >= 0 && firstCoded <= scales, firstCoded],
   ];
   for (const [what, holds, got] of expectations) {
     if (!holds) throw new FormatError(`model: expected ${what}, got ${got}`);
@@ -227,9 +278,11 @@ export async function parseModel(
     parameters.set(name, toFloat32(tensor));
   }
   const [scaleOffset, scaleFactor] = required(tensors, 'tables.scaleIndex', 'F32').data as Float32Array;
+  const [scales] = required(tensors, 'tables.scales', 'I32').data as Int32Array;
   const [firstCoded] = required(tensors, 'tables.firstCoded', 'I32').data as Int32Array;
   const tables: EntropyTables = {
-    latents: parseTables(tensors, 'tables.latents'),
+    scales,
+    quantizers: parseQuantizers(tensors),
     hyperLatents: parseTables(tensors, 'tables.hyperLatents'),
     scaleOffset,
     scaleFactor,

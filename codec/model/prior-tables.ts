@@ -1,16 +1,17 @@
 /**
- * Makes the entropy tables of a model from its trained weights: Gaussian tables for the latents' scales, and tables of
- * the hyper-latents' prior for every channel and rate point. Runs once, when a model is made; files and decoders only
+ * Makes the entropy tables of a model from its trained weights: tables of the hyper-latents' prior for every channel and
+ * rate point and, until they are counted, those of normal latents (latent-tables.ts). Runs once, when a model is made; files and decoders only
  * ever see the integers.
  */
 
 import { evaluate } from '../../src/graph/evaluate.js';
 import { Graph } from '../../src/graph/index.js';
-import { gaussianTables, scaleTable, type TableSet, tablesFromProbabilities } from '../entropy/index.js';
+import { scaleTable, type TableSet, tablesFromProbabilities } from '../entropy/index.js';
 import type { NetworkConfig } from '../networks/config.js';
 import { Parameters, type ParameterValues } from '../networks/parameters.js';
 import { priorProbability } from '../networks/prior.js';
 import { leastScale, mostScale, scaleCount, scaleIndexFactor } from '../networks/rate-tables.js';
+import { defaultQuantizerParts } from './latent-tables.js';
 import type { EntropyTables } from './model-file.js';
 
 /** Hyper-latents that tables are made for; the part that holds this mass is kept, the rest escapes. */
@@ -62,7 +63,8 @@ export function entropyTables(
   firstCoded: number,
 ): EntropyTables {
   return {
-    latents: gaussianTables(scaleTable(scaleCount, leastScale, mostScale)),
+    scales: scaleCount,
+    quantizers: defaultQuantizerParts(scaleTable(scaleCount, leastScale, mostScale)),
     hyperLatents: hyperLatentTables(config, parameters),
     // Half an index is added, so that floor picks the nearest scale.
     scaleOffset: Math.fround(Math.log(leastScale) - 0.5 / scaleIndexFactor),

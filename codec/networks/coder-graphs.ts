@@ -7,7 +7,7 @@ import { contextPasses, type NetworkConfig } from './config.js';
 import { contextPass, hyperAnalysis, hyperSynthesis, joinPasses, splitPasses } from './hyperprior.js';
 import { type ParameterSpec, Parameters } from './parameters.js';
 import { rateTables } from './rate-tables.js';
-import { analysis, synthesis } from './transforms.js';
+import { deepAnalysis, patch, shallowAnalysis, synthesis } from './transforms.js';
 
 /** An inference graph: its outputs by name and the parameters that it declared. */
 export interface CoderGraph {
@@ -38,11 +38,18 @@ const passInputs = (
     graph.input(`pass${pass}`, [1, config.latents, height / 32, width / 32]),
   );
 
-/** The encoder's transforms: picture `x` in, dense latents `pass0..3` and `hyperLatents` out. */
-export const encoderGraph = (config: NetworkConfig, height: number, width: number): CoderGraph =>
+/** The encoder's transform as far as it is the same at all rates: picture `x` in, `shallow` out. */
+export const shallowEncoderGraph = (config: NetworkConfig, height: number, width: number): CoderGraph =>
   coderGraph((graph, parameters) => {
     const x = graph.input('x', [1, 3, height, width]);
-    const latents = analysis(parameters, config, x, gainInputs(graph, config));
+    return { shallow: shallowAnalysis(parameters, config, x) };
+  });
+
+/** The rest of the encoder's transforms: `shallow` and gains in, dense latents `pass0..3` and `hyperLatents` out. */
+export const deepEncoderGraph = (config: NetworkConfig, height: number, width: number): CoderGraph =>
+  coderGraph((graph, parameters) => {
+    const shallow = graph.input('shallow', [1, config.channels, height / patch, width / patch]);
+    const latents = deepAnalysis(parameters, config, shallow, gainInputs(graph, config));
     const passes = splitPasses(latents).map((pass, index) => [`pass${index}`, pass] as const);
     return { hyperLatents: hyperAnalysis(parameters, config, latents), ...Object.fromEntries(passes) };
   });
@@ -80,7 +87,8 @@ export const contextPassGraph = (
 export function coderSpecs(config: NetworkConfig): Map<string, ParameterSpec> {
   const specs = new Map<string, ParameterSpec>();
   const graphs = [
-    encoderGraph(config, 64, 64),
+    shallowEncoderGraph(config, 64, 64),
+    deepEncoderGraph(config, 64, 64),
     decoderGraph(config, 64, 64),
     hyperSynthesisGraph(config, 64, 64),
     ...Array.from({ length: contextPasses }, (_, pass) => contextPassGraph(config, pass, 64, 64)),

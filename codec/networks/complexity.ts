@@ -8,8 +8,9 @@ import {
   coderSpecs,
   contextPassGraph,
   decoderGraph,
-  encoderGraph,
+  deepEncoderGraph,
   hyperSynthesisGraph,
+  shallowEncoderGraph,
 } from './coder-graphs.js';
 import { contextPasses, type NetworkConfig, pictureMultiple } from './config.js';
 
@@ -52,7 +53,8 @@ function partOf(node: Tensor): NetworkPart | undefined {
 export function networkComplexity(config: NetworkConfig): NetworkComplexity {
   const side = pictureMultiple;
   const graphs = [
-    encoderGraph(config, side, side),
+    shallowEncoderGraph(config, side, side),
+    deepEncoderGraph(config, side, side),
     hyperSynthesisGraph(config, side, side),
     ...Array.from({ length: contextPasses }, (_, pass) => contextPassGraph(config, pass, side, side)),
     decoderGraph(config, side, side),

@@ -1,7 +1,8 @@
 /**
  * Analysis and synthesis transforms.
  *
- *     x [N,3,H,W] -> unshuffle 8 -> 1x1 -> blocks (1/8) -> * gain -> unshuffle 2 -> 1x1 -> blocks (1/16) -> 1x1 -> * gain -> y
+ *     x [N,3,H,W] -> unshuffle 8 -> 1x1 -> blocks (1/8)
+ *       -> * gain -> unshuffle 2 -> 1x1 -> blocks (1/16) -> 1x1 -> * gain -> y
  *     y^ -> * gain -> 1x1 -> blocks (1/16) -> 1x1 -> shuffle 2 -> * gain -> blocks (1/8) -> 1x1 -> shuffle 8 -> x^
  *
  * Gains are per channel and depend on the rate point (after G-VAE and DCVC); they come in as tensors [N,C,1,1], so that
@@ -22,20 +23,20 @@ function blocks(p: Parameters, name: string, x: Tensor, count: number): Tensor {
   return result;
 }
 
+/** The part of the analysis that does not depend on the rate: [N,channels,H/8,W/8], most of its work. */
+export function shallowAnalysis(p: Parameters, config: NetworkConfig, x: Tensor): Tensor {
+  const patches = spaceToDepth(sub(x, 0.5), patch);
+  const first = pointwise(p, 'analysis.in', patches, config.channels);
+  return blocks(p, 'analysis.block', first, config.blocks);
+}
+
 /** Latents before quantization, in units of the quantization step: [N,latents,H/16,W/16]. */
-export function analysis(
+export function deepAnalysis(
   p: Parameters,
   config: NetworkConfig,
-  x: Tensor,
+  shallow: Tensor,
   gains: { readonly features: Tensor; readonly latents: Tensor },
 ): Tensor {
-  const patches = spaceToDepth(sub(x, 0.5), patch);
-  const shallow = blocks(
-    p,
-    'analysis.block',
-    pointwise(p, 'analysis.in', patches, config.channels),
-    config.blocks,
-  );
   const halved = spaceToDepth(mul(shallow, gains.features), 2);
   const down = pointwise(p, 'analysis.down', halved, config.deepChannels);
   const deep = blocks(p, 'analysis.deep', down, config.deepBlocks);

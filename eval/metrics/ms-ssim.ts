@@ -111,7 +111,7 @@ function planeMsSsim(a: Plane, b: Plane): number {
  * @returns 0..1
  * @throws UsageError when the sizes differ or a side is too short
  * @example
- * msSsim(createImage(161, 161, 1), createImage(161, 161, 1)); // 1
+ * msSsim(createImage(161, 161, 1), createImage(161, 161, 1)); // => 1
  */
 export function msSsim(a: Image, b: Image): number {
   if (a.width !== b.width || a.height !== b.height) {
@@ -134,7 +134,7 @@ export function msSsim(a: Image, b: Image): number {
  * MS-SSIM in decibels, in which high values spread out: -10 log10(1 - x); Infinity for 1.
  *
  * @example
- * msSsimDecibels(0.99).toFixed(6); // "20.000000"
+ * msSsimDecibels(0.99).toFixed(6); // => "20.000000"
  */
 export function msSsimDecibels(value: number): number {
   return value >= 1 ? Number.POSITIVE_INFINITY : -10 * Math.log10(1 - value);

@@ -174,6 +174,12 @@ export function packageRoot(): string {
   }
 }
 
+/** Version of this package, as its package.json says it. */
+export function packageVersion(): string {
+  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
 function isOurs(manifest: string): boolean {
   try {
     return (JSON.parse(readFileSync(manifest, 'utf8')) as { name?: unknown }).name === 'trellis-codec';

@@ -5,7 +5,7 @@
 import { hatWeights, lambdaOf } from '../../codec/networks/config.js';
 import { UnsupportedError } from '../errors.js';
 import { sizeOf } from '../graph/index.js';
-import type { Photographs, RgbPicture } from './photographs.js';
+import { cropPicture, type Photographs, type RgbPicture } from './photographs.js';
 import { Random } from './random.js';
 import type { Batch } from './trainer.js';
 
@@ -55,15 +55,6 @@ export function copyPlanar(
   }
 }
 
-function extract(picture: RgbPicture, left: number, top: number, side: number): RgbPicture {
-  const data = new Uint8Array(3 * side * side);
-  for (let y = 0; y < side; y++) {
-    const start = 3 * ((top + y) * picture.width + left);
-    data.set(picture.data.subarray(start, start + 3 * side), 3 * y * side);
-  }
-  return { width: side, height: side, data };
-}
-
 async function drawCrop(
   photographs: Photographs,
   random: Random,
@@ -83,7 +74,11 @@ async function drawCrop(
     const top = Math.floor(v * (picture.height - side + 1));
     if (side === options.crop) copyPlanar(picture, left, top, side, mirror, out, offset);
     else {
-      const small = await photographs.resize(extract(picture, left, top, side), options.crop, options.crop);
+      const small = await photographs.resize(
+        cropPicture(picture, left, top, side, side),
+        options.crop,
+        options.crop,
+      );
       copyPlanar(small, 0, 0, options.crop, mirror, out, offset);
     }
     return;

@@ -6,7 +6,7 @@ import { contextPasses, type NetworkConfig, pictureMultiple } from '../../codec/
 import { denseChannels } from '../../codec/networks/hyperprior.js';
 import { Parameters, type ParameterValues } from '../../codec/networks/parameters.js';
 import { leastScale } from '../../codec/networks/rate-tables.js';
-import { analysis } from '../../codec/networks/transforms.js';
+import { deepAnalysis, shallowAnalysis } from '../../codec/networks/transforms.js';
 import { OnnxProgram, type OnnxRuntime } from '../engines/onnxruntime.js';
 import { Graph } from '../graph/index.js';
 import { drawBatch } from './batches.js';
@@ -31,7 +31,8 @@ export async function measureLogScales(
   const side = Math.max(options.crop, pictureMultiple);
   const x = graph.input('x', [options.batch, 3, side, side]);
   const one = graph.scalar(1);
-  const latents = analysis(new Parameters(graph), config, x, { features: one, latents: one });
+  const p = new Parameters(graph);
+  const latents = deepAnalysis(p, config, shallowAnalysis(p, config, x), { features: one, latents: one });
   const program = await OnnxProgram.compile(runtime, { latents }, { weights });
   const sums = new Float64Array(config.latents);
   let positions = 0;

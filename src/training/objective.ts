@@ -18,7 +18,7 @@ import {
 import type { Parameters } from '../../codec/networks/parameters.js';
 import { priorProbability, rateRows } from '../../codec/networks/prior.js';
 import { leastScale, mostScale, type RateTables, rateTables } from '../../codec/networks/rate-tables.js';
-import { analysis, synthesis } from '../../codec/networks/transforms.js';
+import { deepAnalysis, shallowAnalysis, synthesis } from '../../codec/networks/transforms.js';
 import { UsageError } from '../errors.js';
 import {
   abs,
@@ -93,7 +93,7 @@ export function buildObjective(
   const weight = graph.input('weight', [batch]);
   const tables: RateTables<Tensor> = rateTables(p, config);
 
-  const latents = analysis(p, config, x, {
+  const latents = deepAnalysis(p, config, shallowAnalysis(p, config, x), {
     features: gain(tables.analysisFeatures, hat),
     latents: gain(tables.analysisLatents, hat),
   });

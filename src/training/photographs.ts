@@ -38,6 +38,22 @@ async function loadSharp(): Promise<SharpModule> {
 const normalised = (image: Sharp): Sharp =>
   image.rotate().flatten({ background: '#808080' }).toColourspace('srgb');
 
+/** A rectangle of a picture, copied. */
+export function cropPicture(
+  picture: RgbPicture,
+  left: number,
+  top: number,
+  width: number,
+  height: number,
+): RgbPicture {
+  const data = new Uint8Array(3 * width * height);
+  for (let y = 0; y < height; y++) {
+    const start = 3 * ((top + y) * picture.width + left);
+    data.set(picture.data.subarray(start, start + 3 * width), 3 * y * width);
+  }
+  return { width, height, data };
+}
+
 export class Photographs {
   readonly #sharp: SharpModule;
   readonly #files: readonly string[];
@@ -134,5 +150,25 @@ export class Photographs {
       this.#sizes.delete(oldest);
       this.#bytes -= size;
     }
+  }
+}
+
+/**
+ * Central squares of pictures spread evenly over a folder.
+ *
+ * @param count how many pictures at most
+ * @param side of the squares in pixels; pictures with a shorter side give what they have
+ */
+export async function* centreCrops(
+  photographs: Photographs,
+  count: number,
+  side: number,
+): AsyncGenerator<RgbPicture> {
+  const taken = Math.min(count, photographs.count);
+  for (let n = 0; n < taken; n++) {
+    const picture = await photographs.get(Math.floor(((n + 0.5) * photographs.count) / taken));
+    if (!picture) continue;
+    const [width, height] = [Math.min(side, picture.width), Math.min(side, picture.height)];
+    yield cropPicture(picture, (picture.width - width) >> 1, (picture.height - height) >> 1, width, height);
   }
 }

@@ -7,14 +7,16 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decode, decodeWithReport } from '../../codec/decode.js';
 import { type EncodeOptions, effortQuantizers, encode, encodeWithReport } from '../../codec/encode.js';
-import { readInfo } from '../../codec/format/index.js';
+import { quantizerIds, readContainer, readInfo, writeContainer } from '../../codec/format/index.js';
 import { loadModel } from '../../codec/model/load.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
-import { quantizerNames } from '../../codec/quantizers/quantizer.js';
-import { psnr } from '../../eval/metrics/psnr.js';
+import { quantizerNames } from '../../codec/quantizers/registry.js';
+import { bdRate } from '../../eval/bd-rate.js';
 import { ModelMismatchError, UnsupportedError, UsageError } from '../../src/errors.js';
 import { type Channels, createImage, type Image, splitAlpha } from '../../src/io/image.js';
 import { parseSafetensors, serializeSafetensors } from '../../src/io/safetensors.js';
+import { psnr } from '../../src/metrics/psnr.js';
+import { putTogether, takeApart } from '../fuzz/mutations.js';
 import { tinyModel, tinyModelBytes } from '../golden/cases.js';
 import { picture } from '../golden/pictures.js';
 
@@ -127,6 +129,62 @@ describe('quantizers', () => {
     }
     expect(sizes[0]).toBeGreaterThan(sizes[1]);
     expect(sizes[1]).toBeGreaterThan(sizes[2]);
+  });
+
+  it.each(['tcq4', 'tcq8', 'tcq16', 'tcq32', 'tcq64'])(
+    '%s is smaller than rdoq at its PSNR, or better at its size',
+    async (quantizer) => {
+      const curve = async (name: string): Promise<{ bpp: number; psnr: number }[]> => {
+        const points = [];
+        for (const quality of [20, 45, 70, 95]) {
+          const { size, psnr: found } = await measure({ quantizer: name, quality });
+          points.push({ bpp: (8 * size) / (image.width * image.height), psnr: found });
+        }
+        return points;
+      };
+      expect(bdRate(await curve('rdoq'), await curve(quantizer)).percent).toBeLessThan(0);
+    },
+  );
+
+  it.each([3, 15, 21, 255])(
+    'with the id %d are unknown to this version and refused by number',
+    async (id) => {
+      const [head, ...rest] = takeApart(await pack(picture('mixed', 30, 20)));
+      const payload = head.payload.slice();
+      payload[22] = id;
+      const file = putTogether([{ ...head, payload }, ...rest]);
+      const known = Object.entries(quantizerIds).map(([name, number]) => `${number} ${name}`);
+      for (const refused of [unpack(file), decode(file)]) {
+        await expect(refused).rejects.toBeInstanceOf(UnsupportedError);
+        await expect(refused).rejects.toThrow(
+          `header quantizer: expected one of ${known.join(', ')}, got unknown id ${id}`,
+        );
+      }
+    },
+  );
+
+  it('are refused with parameters that they do not define', async () => {
+    const { header, tiles } = readContainer(await pack(picture('mixed', 30, 20), { quantizer: 'tcq8' }));
+    const file = writeContainer({ header: { ...header, quantizerParameter: 7 }, tiles });
+    await expect(unpack(file)).rejects.toBeInstanceOf(UnsupportedError);
+    await expect(unpack(file)).rejects.toThrow(/quantizer tcq8: expected parameter 0, the file has 7/);
+  });
+
+  it('that a model has no tables for are refused by both sides, by name', async () => {
+    const { tensors, metadata } = parseSafetensors(tinyModelBytes());
+    for (const name of [...tensors.keys()]) if (name.startsWith('quantizers.tcq8.')) tensors.delete(name);
+    const fewer = await loadModel(serializeSafetensors(tensors, metadata));
+    const small = picture('mixed', 30, 20);
+    const encoding = encode(small, { model: fewer, engine, quantizer: 'tcq8' });
+    await expect(encoding).rejects.toBeInstanceOf(UnsupportedError);
+    await expect(encoding).rejects.toThrow(/round, deadzone, rdoq, tcq4, tcq16, tcq32, tcq64\), got tcq8/);
+    const { header, tiles } = readContainer(await pack(small, { quantizer: 'tcq8' }));
+    const file = writeContainer({ header: { ...header, modelId: fewer.id }, tiles });
+    const decoding = decode(file, { model: fewer, engine });
+    await expect(decoding).rejects.toBeInstanceOf(UnsupportedError);
+    await expect(decoding).rejects.toThrow(/got tcq8/);
+    const other = await encode(small, { model: fewer, engine, quantizer: 'tcq16' });
+    expect((await decode(other, { model: fewer, engine })).width).toBe(30);
   });
 
   it('are chosen by effort', async () => {

@@ -8,8 +8,8 @@ import { decodeWithReport } from '../../codec/decode.js';
 import { encodeWithReport } from '../../codec/encode.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import { createTransformEngine, type EngineName, SizeCache } from '../../codec/transform-engine.js';
-import { psnr } from '../../eval/metrics/psnr.js';
 import { UsageError } from '../../src/errors.js';
+import { psnr } from '../../src/metrics/psnr.js';
 import { tinyModel } from '../golden/cases.js';
 import { largestDifference, picture } from '../golden/pictures.js';
 
@@ -28,8 +28,19 @@ const ways: [engine: EngineName, threads: number][] = [
 ];
 
 describe.each(['wasm', 'onnxruntime'] as const)('a file made with %s', (maker) => {
-  it.each([0, 64, 128])('and tiles of %d decodes alike everywhere', async (tileSide) => {
-    const options = { model, engine: maker, threads: 1, tileSide, quality: 70 };
+  it.each([
+    [0, 'rdoq'],
+    [64, 'rdoq'],
+    [128, 'rdoq'],
+    [0, 'tcq8'],
+    [64, 'tcq8'],
+    [128, 'tcq8'],
+    [0, 'tcq4'],
+    [64, 'tcq16'],
+    [128, 'tcq32'],
+    [0, 'tcq64'],
+  ])('and tiles of %d with %s decodes alike everywhere', async (tileSide, quantizer) => {
+    const options = { model, engine: maker, threads: 1, tileSide, quality: 70, quantizer };
     const { bytes, engine } = await encodeWithReport(image, options);
     expect(engine).toBe(maker);
     const decoded = [];

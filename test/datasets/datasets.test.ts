@@ -9,6 +9,7 @@ import {
   findDataset,
   findDatasetIfPresent,
   folderDataset,
+  knownDatasets,
   kodakManifest,
   loadImage,
   tecnickManifest,
@@ -30,9 +31,12 @@ describe('manifests', () => {
   it('have a hash for every picture', () => {
     expect(Object.keys(kodakManifest)).toHaveLength(24);
     expect(Object.keys(tecnickManifest)).toHaveLength(30);
-    for (const hash of [...Object.values(kodakManifest), ...Object.values(tecnickManifest)]) {
-      expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    const all = [...Object.values(kodakManifest), ...Object.values(tecnickManifest)];
+    for (const { sha256, pixels } of all) {
+      expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+      expect(pixels).toMatch(/^[0-9a-f]{64}$/);
     }
+    expect(new Set(all.flatMap(({ sha256, pixels }) => [sha256, pixels])).size).toBe(2 * 54);
   });
 
   // Only where the pictures are: they are not part of the project.
@@ -42,8 +46,9 @@ describe('manifests', () => {
       console.info(`skipped: the images of ${name} are not in ${dataFolders().join(' or ')}`);
       return;
     }
-    const { image } = await loadImage(found.images[0]);
+    const { image, pixels } = await loadImage(found.images[0]);
     expect(image.channels).toBe(3);
+    if (knownDatasets[name].manifest) expect(pixels).toBe(found.images[0].pixels);
     expect(found.images.every(({ sha256 }) => sha256 !== undefined)).toBe(true);
   });
 });
@@ -94,7 +99,7 @@ describe('findDataset', () => {
 describe('folderDataset', () => {
   it('takes the pictures of a folder in order and leaves out alpha', async () => {
     for (const name of ['b.png', 'a.png', 'notes.txt']) await writeFile(join(folder, name), png);
-    const { images, name } = await folderDataset(folder, 'mine');
+    const { images, name } = await folderDataset(folder, { name: 'mine' });
     expect(name).toBe('mine');
     expect(images.map((image) => image.name)).toEqual(['a.png', 'b.png']);
     const loaded = await loadImage(images[0]);

@@ -13,7 +13,7 @@ import { EntropyModel } from '../../codec/entropy-model.js';
 import { type Header, quantizerIds, readInfo, signature, writeContainer } from '../../codec/format/index.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import { ratePointOf } from '../../codec/model/rate-point.js';
-import { quantizerNames, quantizerOf } from '../../codec/quantizers/quantizer.js';
+import { type Quantization, quantizationOf, quantizerNames } from '../../codec/quantizers/registry.js';
 import {
   FormatError,
   IntegrityError,
@@ -167,11 +167,10 @@ describe('damaged files', { timeout: 300_000 }, () => {
 
 describe('sound files with hostile content', () => {
   /** A file whose checksums all fit, with these numbers in place of an analysis. */
-  function craft(next: Next, value: () => number): Uint8Array {
+  function craft(next: Next, quantization: Quantization, value: () => number): Uint8Array {
     const [width, height] = [1 + (next() % 128), 1 + (next() % 128)];
     const [paddedWidth, paddedHeight] = [width, height].map((side) => 64 * Math.ceil(side / 64));
     const quality = (next() % 25601) / 256;
-    const quantizer = quantizerOf(pick(quantizerNames, next));
     const { latents, hyperLatents } = model.config;
     const fill = (length: number): Float32Array => Float32Array.from({ length }, value);
     const { segment, checksum } = new EntropyModel(model).encode(
@@ -182,8 +181,7 @@ describe('sound files with hostile content', () => {
       paddedHeight,
       paddedWidth,
       ratePointOf(model, quality),
-      quantizer,
-      0.06,
+      quantization,
     );
     return writeContainer({
       header: {
@@ -192,7 +190,7 @@ describe('sound files with hostile content', () => {
         channels: next() % 2 ? 3 : 1,
         modelId: model.id,
         quality,
-        quantizer: quantizerIds[quantizer.name],
+        quantizer: quantizerIds[quantization.quantizer.name],
         quantizerParameter: 0,
         tileSide: 0,
       },
@@ -202,12 +200,43 @@ describe('sound files with hostile content', () => {
     });
   }
 
-  it('decodes latents of any size, up to the ends of 32 bits, to pictures (200 cases)', async () => {
+  it('decodes latents of any size that can be quantized to pictures (200 cases)', async () => {
     await cases(6, 200, async (next) => {
-      const scale = 2 ** (next() % 32);
+      const quantization = quantizationOf(model, pick(quantizerNames, next));
+      // A search takes latents within 2^30 steps of their means; rounding takes all.
+      const scale = 2 ** (next() % (quantization.quantizer.machine ? 28 : 32));
       const sparse = next() % 3 === 0;
-      const file = craft(next, () => (sparse && next() % 50 ? 0 : (next() / 2 ** 31 - 1) * scale));
+      const file = craft(next, quantization, () =>
+        sparse && next() % 50 ? 0 : (next() / 2 ** 31 - 1) * scale,
+      );
       expect(await checkedOutcome(file)).not.toBeInstanceOf(Error);
+    });
+  });
+
+  it('decodes any integers, up to the ends of 32 bits, to pictures (200 cases)', async () => {
+    await cases(7, 200, async (next) => {
+      const own = quantizationOf(model, pick(quantizerNames, next));
+      const shift = next() % 32;
+      const quantize = ({ residuals }: { residuals: Float32Array }): Int32Array =>
+        Int32Array.from(residuals, () => (next() % 3 ? 0 : (next() | 0) >> shift));
+      const hostile = { ...own, quantizer: { ...own.quantizer, quantize } };
+      const file = craft(next, hostile, () => (next() % 9) - 4);
+      expect(await checkedOutcome(file)).not.toBeInstanceOf(Error);
+    });
+  });
+
+  it('says so where the quantizer is another one than the header names (200 cases)', async () => {
+    await cases(8, 200, async (next) => {
+      const original = pick(originals, next);
+      const [head, ...rest] = takeApart(original.file);
+      const payload = head.payload.slice();
+      const other = quantizerIds[pick(quantizerNames, next)];
+      if (other === payload[22]) return;
+      payload[22] = other;
+      const result = await checkedOutcome(putTogether([{ ...head, payload }, ...rest]));
+      // Scalar quantizers may share tables and steps; then only values differ that offsets move.
+      if (!(result instanceof Error)) expect(result.width).toBe(original.image.width);
+      else expect([FormatError, IntegrityError].some((type) => result instanceof type)).toBe(true);
     });
   });
 });

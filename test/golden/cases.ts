@@ -3,7 +3,7 @@
  * from. Names say kind, size, quality and quantizer. Files are never edited by hand; see golden.test.ts.
  *
  * Together they cover: sizes below, at and above the multiples of 64; gray, RGB and alpha; the ends and the middle of
- * the quality scale and one value between two rate points; every quantizer; tiles of 64 and 128 pixels with smaller ones
+ * the quality scale and values between two rate points; every quantizer; tiles of 64 and 128 pixels with smaller ones
  * at the right and bottom; metadata; pictures with no information and with as much as possible (escape codes).
  */
 import { readFileSync } from 'node:fs';
@@ -66,6 +66,24 @@ function golden(
   };
 }
 
+/** Each trellis-coded quantizer meets every kind of hardship; sizes and qualities vary between them. */
+const trellisCases: readonly GoldenCase[] = [4, 8, 16, 32, 64].flatMap((states, n) => {
+  const quantizer = `tcq${states}`;
+  return [
+    golden('mixed', 1, 1, [50, 0, 100, 33.3, 50][n], quantizer),
+    golden('mixed', 130, 97, [0, 33.3, 50, 75, 100][n], quantizer),
+    golden('texture', 63 + n, 65 + n, [50, 50, 33.3, 90, 10][n], quantizer),
+    golden('constant', 64 + 6 * n, 64, [100, 0, 50, 33.3, 80][n], quantizer),
+    golden(n % 2 ? 'noise' : 'blocks', 96, 64, 100, quantizer),
+    golden(n % 2 ? 'blocks' : 'checkerboard', 65, 64, 0, quantizer),
+    golden('checkerboard', 64, 65, 100, quantizer),
+    // Every pass of every tile starts anew, with little to search over.
+    golden('mixed', 130, 70, [20, 50, 80, 50, 33.3][n], quantizer, { tileSide: 64 }),
+    golden('texture', 200, 150, [50, 33.3, 60, 10, 50][n], quantizer, { tileSide: 128 }),
+    golden('mixed', 60, 100, 50, quantizer, { channels: ([1, 4, 2, 1, 4] as const)[n] }),
+  ];
+});
+
 export const goldenCases: readonly GoldenCase[] = [
   golden('mixed', 1, 1, 50, 'rdoq'),
   golden('gradient', 1, 200, 50, 'rdoq'),
@@ -103,6 +121,7 @@ export const goldenCases: readonly GoldenCase[] = [
   golden('mixed', 193, 65, 100, 'deadzone', { channels: 4, tileSide: 64 }),
   golden('mixed', 200, 150, 50, 'rdoq', { tileSide: 256 }),
   golden('mixed', 70, 330, 50, 'round', { tileSide: 64 }),
+  ...trellisCases,
 ];
 
 /** What checksums.json says of one file. */

@@ -16,7 +16,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeWithReport } from '../../codec/decode.js';
 import { encode } from '../../codec/encode.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
-import { quantizerNames } from '../../codec/quantizers/quantizer.js';
+import { quantizerNames } from '../../codec/quantizers/registry.js';
 import {
   coveredQuantizers,
   type GoldenChecksums,

@@ -1,8 +1,8 @@
 /** `codec decode`: a .tlc file to a picture, in the format of the output's extension. */
 import { type Command, Option } from 'commander';
-import { psnr } from '../../../eval/metrics/psnr.js';
 import { UsageError } from '../../../src/errors.js';
 import { encodeImage, formatOfPath, type Image, readImage, withMetadata } from '../../../src/io/index.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { decodeWithReport } from '../../decode.js';
 import { about, type Context, FileError, inputName, outputName } from '../context.js';
 import { examples } from '../manual.js';

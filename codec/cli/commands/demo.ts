@@ -2,8 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { psnr } from '../../../eval/metrics/psnr.js';
 import { encodeImage, readImage } from '../../../src/io/index.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { decodeWithReport } from '../../decode.js';
 import { defaultEncodeOptions, encodeWithReport } from '../../encode.js';
 import type { EngineName } from '../../transform-engine.js';

@@ -1,13 +1,13 @@
 /** `codec encode`: a picture of any common format to a .tlc file. */
 import { extname } from 'node:path';
 import { type Command, Option } from 'commander';
-import { psnr } from '../../../eval/metrics/psnr.js';
 import { UsageError } from '../../../src/errors.js';
 import { readImage } from '../../../src/io/index.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { decode } from '../../decode.js';
 import { defaultEncodeOptions, effortQuantizers, encodeWithReport, tileThreshold } from '../../encode.js';
 import { fileExtension } from '../../format/index.js';
-import { quantizerNames } from '../../quantizers/quantizer.js';
+import { encodeToTarget, type Target } from '../../rate-control.js';
 import { about, type Context, FileError, inputName, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import {
@@ -16,18 +16,20 @@ import {
   modelNamed,
   multipleOf64,
   numberFrom,
+  quantizerOption,
   refuseJsonBeside,
   refuseSameFile,
   sayNotices,
   wholeFrom,
   withExtension,
 } from '../options.js';
+import { type TargetOptions, targetOf, targetOptions } from '../targets.js';
 import { bytes, count, decibels, finite, seconds, stages } from '../text.js';
 
 /** Largest tile side that a header can say. */
 const maxTileSide = 65535 * 64;
 
-interface Options extends CoderOptions {
+interface Options extends CoderOptions, TargetOptions {
   readonly quality: number;
   readonly effort: number;
   readonly quantizer?: string;
@@ -46,7 +48,13 @@ function refusePictureName(output: string): void {
   }
 }
 
-async function run(context: Context, input: string, output: string, options: Options): Promise<void> {
+async function run(
+  context: Context,
+  input: string,
+  output: string,
+  target: Target | undefined,
+  options: Options,
+): Promise<void> {
   const started = performance.now();
   const name = inputName(input);
   refuseSameFile(input, output);
@@ -61,19 +69,22 @@ async function run(context: Context, input: string, output: string, options: Opt
   sayNotices(context, name, notices);
   const model = await modelNamed(options.model ?? defaultEncodeOptions.model);
   const coding = { engine, threads, maxPixels, model };
+  const encoding = { ...coding, quality, effort, quantizer, tileSide: tile, metadata };
   const report = await about(name, () =>
-    encodeWithReport(image, { ...coding, quality, effort, quantizer, tileSide: tile, metadata }),
+    target ? encodeToTarget(image, target, encoding) : encodeWithReport(image, encoding),
   );
   await context.write(output, report.bytes, options);
   const elapsed = (performance.now() - started) / 1000;
-  const decibel = options.psnr
-    ? psnr(image, await about(outputName(output), () => decode(report.bytes, coding)))
-    : undefined;
+  const decibel =
+    options.psnr || options.targetPsnr !== undefined
+      ? psnr(image, await about(outputName(output), () => decode(report.bytes, coding)))
+      : undefined;
   const { width, height } = image;
   const size = report.bytes.length;
   const bitsPerPixel = (8 * size) / (width * height);
   const parts = [bytes(size), `${bitsPerPixel.toFixed(3)} bpp`];
   if (decibel !== undefined) parts.push(decibels(decibel));
+  if (target) parts.push(`quality ${report.quality}`);
   context.say(`${outputName(output)}: ${[...parts, seconds(elapsed)].join(', ')}`);
   if (options.verbose) {
     context.say(
@@ -122,11 +133,7 @@ export function addEncode(program: Command, context: Context): void {
         .argParser(wholeFrom(1, effortQuantizers.length))
         .default(defaultEncodeOptions.effort),
     )
-    .addOption(
-      new Option('--quantizer <name>', 'how latents become integers (default: by effort)').choices(
-        quantizerNames,
-      ),
-    )
+    .addOption(quantizerOption('default: by effort'))
     .addOption(
       new Option(
         '--tile <side>',
@@ -139,15 +146,18 @@ export function addEncode(program: Command, context: Context): void {
         .default('convert'),
     )
     .option('--psnr', 'also decode, and print the PSNR');
+  targetOptions(command);
   coderOptions(command, `bundled model or model file (default: "${defaultEncodeOptions.model}")`);
   command.action(async (input: string, wished: string | undefined, options: Options) => {
     const output = wished ?? withExtension(input, fileExtension);
     refuseJsonBeside(command, output, options.json);
-    await run(context, input, output, options);
+    const quality = command.getOptionValueSource('quality') === 'cli' ? ['--quality'] : [];
+    await run(context, input, output, targetOf(command, options, quality), options);
   });
   examples(command, [
     'codec encode photo.png',
     'codec encode photo.jpg small.tlc -q 25 --psnr',
+    'codec encode photo.png --target-size 30000',
     'codec encode - - < photo.png > photo.tlc',
   ]);
 }

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { psnr } from '../../../eval/metrics/psnr.js';
 import { createImage, decodePng, encodePng, readImage } from '../../../src/io/index.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { codec, fails, model, picture, small, temporaryFolder, works } from './support.js';
 
 const { path, files, png } = temporaryFolder();
@@ -77,6 +77,20 @@ describe('codec encode and decode', () => {
     expect(await report('--quantizer', 'deadzone')).toMatchObject({ quantizer: 'deadzone' });
     expect(await report('--tile', '64')).toMatchObject({ tiles: 12 });
   });
+
+  it.each(['tcq4', 'tcq8', 'tcq16', 'tcq32', 'tcq64'])(
+    'codes and decodes with --quantizer %s',
+    async (quantizer) => {
+      const input = await png('a.png', picture(100, 70));
+      const { out } = await works(['encode', input, '--quantizer', quantizer, '--psnr', '--json', ...small]);
+      const report = JSON.parse(out);
+      expect(report).toMatchObject({ quantizer, bytes: (await stat(path('a.tlc'))).size });
+      const info = JSON.parse((await works(['info', path('a.tlc'), '--json'])).out);
+      expect(info.quantizer).toBe(quantizer);
+      await works(['decode', path('a.tlc'), path('b.png'), ...small]);
+      expect(psnr((await readImage(path('b.png'))).image, picture(100, 70))).toBeCloseTo(report.psnr, 10);
+    },
+  );
 
   it('carries metadata unless told not to', async () => {
     const xmp = new TextEncoder().encode('<x/>');

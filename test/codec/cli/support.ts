@@ -24,11 +24,13 @@ export interface Outside {
   readonly columns?: number;
   /** Called for every text on standard output; `interrupt` is the user's Ctrl-C. */
   readonly watch?: (text: string, interrupt: () => void) => void;
+  /** The same for standard error. */
+  readonly onError?: (text: string, interrupt: () => void) => void;
 }
 
 /** Runs `codec ...args`. */
 export async function codec(args: readonly string[], outside: Outside = {}): Promise<Ran> {
-  const { stdin, columns, watch } = outside;
+  const { stdin, columns, watch, onError } = outside;
   const written: Uint8Array[] = [];
   let err = '';
   let interrupt = (): void => {};
@@ -46,6 +48,7 @@ export async function codec(args: readonly string[], outside: Outside = {}): Pro
     columns,
     write(data) {
       err += data;
+      onError?.(String(data), () => interrupt());
     },
   };
   const code = await run(args, {

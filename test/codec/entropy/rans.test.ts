@@ -9,6 +9,7 @@ import {
   TableSet,
 } from '../../../codec/entropy/index.js';
 import { FormatError, IntegrityError, UsageError } from '../../../src/errors.js';
+import { machines, TrellisState } from '../../../trellis/index.js';
 import { Random } from './random.js';
 import { referenceEncode } from './reference-rans.js';
 
@@ -186,6 +187,93 @@ describe('round trips', () => {
     decoder.finish();
   });
 });
+
+describe.each(['vvc4', 'av2-8', 'ungerboeck16', 'ungerboeck32', 'ungerboeck64'] as const)(
+  'with the state machine %s',
+  (name) => {
+    /** Pairs of tables, narrow enough that one value in ten escapes. */
+    function stream(seed: number, count: number) {
+      const random = new Random(seed);
+      const pairs = 9;
+      const tables = randomTables(
+        random,
+        Array.from({ length: 2 * pairs }, () => 2 + random.below(12)),
+      );
+      const tableIndices = Uint8Array.from({ length: count }, () => random.below(pairs));
+      const extremes = [INT32_MIN, INT32_MIN + 1, INT32_MAX - 1, INT32_MAX];
+      const values = Int32Array.from(tableIndices, (pair) => {
+        if (random.below(50) === 0) return extremes[random.below(4)];
+        const table = 2 * pair + random.below(2);
+        return tables.firstSymbols[table] + random.below(tables.sizes[table] + 1) - 1;
+      });
+      const state = new TrellisState(name);
+      const encoder = new RansEncoder();
+      const used = values.map((value, i) => {
+        const table = 2 * tableIndices[i] + state.quantizer;
+        encoder.putValue(tables, table, value);
+        state.step(value);
+        return table;
+      });
+      return { tables, tableIndices, values, used, bytes: encoder.finish() };
+    }
+
+    it('reads what was coded symbol by symbol with the table of the state', () => {
+      const { tables, tableIndices, values, used, bytes } = stream(21, 20_000);
+      const decoder = new RansDecoder(bytes);
+      const decoded = new Int32Array(values.length);
+      decoder.getIndices(tables, tableIndices, decoded, 0, values.length, machines[name]);
+      decoder.finish();
+      expect(decoded).toEqual(values);
+
+      const state = new TrellisState(name);
+      const single = new RansDecoder(bytes);
+      for (const [i, value] of values.entries()) {
+        const table = 2 * tableIndices[i] + state.quantizer;
+        const found = single.getValue(tables, table);
+        state.step(found);
+        if (found !== value || table !== used[i]) expect([i, table, found]).toEqual([i, used[i], value]);
+      }
+      single.finish();
+      const escapes = values.filter(
+        (value, i) => tables.symbolIndex(used[i], value) === tables.sizes[used[i]] - 1,
+      );
+      expect(escapes.length).toBeGreaterThan(1000);
+    });
+
+    it('starts in state 0 with every call and leaves other values alone', () => {
+      const first = stream(22, 7);
+      const second = stream(22, 7);
+      const encoder = new RansEncoder();
+      for (const { tables, used, values } of [first, second]) {
+        encoder.putIndices(tables, Uint16Array.from(used), values, 0, values.length);
+      }
+      const decoder = new RansDecoder(encoder.finish());
+      for (const { tables, tableIndices, values } of [first, second]) {
+        const decoded = new Int32Array(values.length + 2).fill(-9);
+        const shifted = Uint8Array.of(0, ...tableIndices, 0);
+        decoder.getIndices(tables, shifted, decoded, 1, values.length, machines[name]);
+        expect(Array.from(decoded)).toEqual([-9, ...values, -9]);
+      }
+      decoder.finish();
+    });
+
+    it('refuses pairs that are not there', () => {
+      const { tables, bytes } = stream(23, 3);
+      const read = (pair: number) => () =>
+        new RansDecoder(bytes).getIndices(
+          tables,
+          Uint8Array.of(pair),
+          new Int32Array(1),
+          0,
+          1,
+          machines[name],
+        );
+      expect(read(8)).not.toThrow();
+      expect(read(9)).toThrow(UsageError);
+      expect(read(255)).toThrow(UsageError);
+    });
+  },
+);
 
 describe('cost', () => {
   it('comes within 0.01 % and 4 bytes of what the tables say', () => {

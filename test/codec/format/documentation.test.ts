@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as format from '../../../codec/format/index.js';
@@ -8,6 +9,10 @@ import {
   signature,
   writeContainer,
 } from '../../../codec/format/index.js';
+import { quantizerOf as quantizerOfName } from '../../../codec/quantizers/registry.js';
+import { trellisQuantizers } from '../../../codec/quantizers/trellis.js';
+import { parseSafetensors } from '../../../src/io/safetensors.js';
+import { tinyModel, tinyModelBytes } from '../../golden/cases.js';
 import { picture } from './samples.js';
 
 const folder = new URL('../../../codec/format/', import.meta.url);
@@ -39,6 +44,79 @@ describe('documentation', () => {
   it('shows the signature', () => {
     const bytes = signature.map((byte) => byte.toString(16).toUpperCase().padStart(2, '0')).join(' ');
     expect(documentation).toContain(bytes);
+  });
+
+  it('prints the state machines that quantizers run on', () => {
+    const rows = (table: string): number[][] =>
+      table.split(',').map((pair) => pair.trim().split(/\s+/).map(Number));
+    const printed = [
+      ...documentation.matchAll(
+        /^ {4}(tcq\d+) +quantizer +([01 ]+)\n +successor +((?:[\d ]+,\s+)*[\d ]+)\n/gm,
+      ),
+    ];
+    expect(printed.map(([, name]) => name)).toEqual(trellisQuantizers.map(({ name }) => name));
+    for (const [, name, quantizerOf, successors] of printed) {
+      const machine = quantizerOfName(name).machine!;
+      expect(Array.from(quantizerOf.replaceAll(' ', ''), Number), name).toEqual([...machine.quantizerOf]);
+      expect(rows(successors).flat(), name).toEqual([...machine.next]);
+    }
+  });
+
+  it('gives the formula and the parity checks of the larger machines', () => {
+    const [, ...checks] = /\(octal\) (\d+), (\d+) and\s+(\d+), (\d+) and\s+(\d+), (\d+)\./.exec(
+      documentation,
+    )!;
+    const octal = checks.map((digits) => Number.parseInt(digits, 8));
+    for (const [n, states] of [16, 32, 64].entries()) {
+      const { quantizerOf, next } = quantizerOfName(`tcq${states}`).machine!;
+      const [h0, h1] = octal.slice(2 * n, 2 * n + 2);
+      for (let t = 0; t < states; t++) {
+        for (const k of [-3, -2, 0, 1]) {
+          const z0 = t % 2;
+          const z1 = Math.abs(k + z0) % 2;
+          expect(quantizerOf[t]).toBe(z0);
+          expect(next[2 * t + Math.abs(k % 2)]).toBe((t >> 1) ^ (z0 * (h0 >> 1)) ^ (z1 * (h1 >> 1)));
+        }
+      }
+    }
+  });
+
+  it('lists the tensors of a model file besides weights, with their types', async () => {
+    const { tensors, metadata } = parseSafetensors(tinyModelBytes());
+    expect(documentation).toContain(`    kind     ${metadata.kind}\n`);
+    const listed = [...documentation.matchAll(/^\| `([\w.*]+)` \| (\w*) *\| ([\w ]*?) *\|/gm)];
+    const covers = (pattern: string): RegExp =>
+      new RegExp(
+        `^${pattern.replace('.Q.', '.(round|deadzone|rdoq|tcq\\d+).').replace('*', '(frequencies|first|sizes)')}$`,
+      );
+    for (const [name, { dtype, shape }] of tensors) {
+      if (!/^(tables|quantizers)\./.test(name)) continue;
+      const [row] = listed.filter(([, pattern]) => covers(pattern).test(name));
+      expect(row, name).toBeDefined();
+      if (row[2] !== '')
+        expect([dtype, shape.length], name).toEqual([row[2], row[3] === 'tables x 3' ? 2 : 1]);
+    }
+  });
+
+  it('says how the id of a model is made', async () => {
+    const bytes = tinyModelBytes();
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const start = 8 + view.getUint32(0, true);
+    const { __metadata__: _, ...tensors } = JSON.parse(
+      new TextDecoder().decode(bytes.subarray(8, start)),
+    ) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
+    const hash = createHash('sha256');
+    for (const name of Object.keys(tensors).sort()) {
+      if (/^(analysis|hyperAnalysis|prior|rate\.analysis)/.test(name)) continue;
+      if (/^quantizers\.\w+\.lagrangian$/.test(name)) continue;
+      const {
+        dtype,
+        shape,
+        data_offsets: [from, to],
+      } = tensors[name];
+      hash.update(`${name} ${dtype} ${shape.join('x')}\n`).update(bytes.subarray(start + from, start + to));
+    }
+    expect(hash.digest('hex').slice(0, 16)).toBe((await tinyModel()).id);
   });
 
   it('prints a whole file that is true', () => {

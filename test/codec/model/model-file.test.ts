@@ -3,6 +3,7 @@
  * another kind or inconsistent are refused by a FormatError that names what was expected.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { isTrellisCoded, quantizerIds } from '../../../codec/format/index.js';
 import { loadModel } from '../../../codec/model/load.js';
 import { type ParsedModel, serializeModel } from '../../../codec/model/model-file.js';
 import { coderSpecs } from '../../../codec/networks/coder-graphs.js';
@@ -42,7 +43,13 @@ describe('serializeModel and loadModel', () => {
 
   it('hold the networks, the tables and the card', () => {
     expect(model.config.name).toBe('tiny');
-    expect(model.tables.latents.count).toBe(64);
+    expect(model.tables.scales).toBe(64);
+    expect([...model.tables.quantizers.keys()]).toEqual(Object.keys(quantizerIds));
+    for (const [name, { tables, step, offsets, lagrangian }] of model.tables.quantizers) {
+      expect(tables.count, name).toBe(isTrellisCoded(name) ? 128 : 64);
+      expect(offsets.length, name).toBe(3 * tables.count);
+      expect([Math.fround(step), Math.fround(lagrangian)], name).toEqual([step, lagrangian]);
+    }
     expect(model.tables.hyperLatents.count).toBe(model.config.ratePoints * model.config.hyperLatents);
     expect(Object.keys(model.card)).toContain('steps');
     for (const [name, { shape }] of coderSpecs(model.config)) {
@@ -63,24 +70,49 @@ describe('the model id', () => {
   const idWithout = async (name: string): Promise<string> => {
     const other = changed((tensors) => {
       const data = tensors.get(name)!.data;
-      data[0] = (Number(data[0]) ^ 1) as never;
+      data[0] = (data instanceof Float32Array ? 2 * data[0] + 1 : Number(data[0]) ^ 1) as never;
     });
     return (await loadModel(other)).id;
   };
 
-  it.each(['analysis.in.weight', 'hyperAnalysis.out.bias', 'rate.analysisLatents'])(
-    'does not depend on %s, which only encoders use',
-    async (name) => {
-      expect(await idWithout(name)).toBe(model.id);
-    },
-  );
+  it.each([
+    'analysis.in.weight',
+    'hyperAnalysis.out.bias',
+    'rate.analysisLatents',
+    'quantizers.rdoq.lagrangian',
+    'quantizers.tcq8.lagrangian',
+  ])('does not depend on %s, which only encoders use', async (name) => {
+    expect(await idWithout(name)).toBe(model.id);
+  });
 
-  it.each(['synthesis.out.weight', 'hyperSynthesis.in.weight', 'context.3.in.bias', 'rate.synthesisLatents'])(
-    'depends on %s',
-    async (name) => {
-      expect(await idWithout(name)).not.toBe(model.id);
-    },
-  );
+  it.each([
+    'synthesis.out.weight',
+    'hyperSynthesis.in.weight',
+    'context.3.in.bias',
+    'rate.synthesisLatents',
+    'quantizers.tcq8.step',
+    'quantizers.round.step',
+    'quantizers.tcq8.offsets',
+    'quantizers.round.offsets',
+  ])('depends on %s', async (name) => {
+    expect(await idWithout(name)).not.toBe(model.id);
+  });
+
+  it('depends on the tables of every quantizer', async () => {
+    const ids = new Set([model.id]);
+    for (const name of Object.keys(quantizerIds)) {
+      const file = changed((tensors) => {
+        const { data } = tensors.get(`quantizers.${name}.frequencies`)!;
+        const sizes = tensors.get(`quantizers.${name}.sizes`)!.data as Int32Array;
+        // The middle of the last table can spare a unit for its neighbour.
+        const middle = data.length - (sizes[sizes.length - 1] >> 1);
+        data[middle] = (Number(data[middle]) - 1) as never;
+        data[middle + 1] = (Number(data[middle + 1]) + 1) as never;
+      });
+      ids.add((await loadModel(file)).id);
+    }
+    expect(ids.size).toBe(1 + Object.keys(quantizerIds).length);
+  });
 
   it('depends on the tables and not on the card', async () => {
     const tables = changed((tensors) => {
@@ -93,6 +125,43 @@ describe('the model id', () => {
     expect((await loadModel(card)).id).toBe(model.id);
   });
 });
+
+describe('quantizers', () => {
+  const without = (name: string): Uint8Array =>
+    changed((tensors) => {
+      for (const tensor of [...tensors.keys()]) {
+        if (tensor.startsWith(`quantizers.${name}.`)) tensors.delete(tensor);
+      }
+    });
+
+  it('may be missing: such a model loads, and says so when it is asked for them', async () => {
+    const file = without('tcq8');
+    const fewer = await loadModel(file);
+    expect([...fewer.tables.quantizers.keys()]).toEqual(
+      Object.keys(quantizerIds).filter((name) => name !== 'tcq8'),
+    );
+    expect(fewer.id).not.toBe(model.id);
+    expect(Buffer.compare(serializeModel(fewer, coderSpecs(fewer.config)), file)).toBe(0);
+  });
+
+  it('of a later version are left alone, but count for the id', async () => {
+    const file = changed((tensors) => {
+      for (const part of ['frequencies', 'first', 'sizes', 'step', 'offsets', 'lagrangian']) {
+        tensors.set(`quantizers.tcq128.${part}`, tensors.get(`quantizers.tcq64.${part}`)!);
+      }
+    });
+    const later = await loadModel(file);
+    expect([...later.tables.quantizers.keys()]).toEqual([...model.tables.quantizers.keys()]);
+    expect(later.id).not.toBe(model.id);
+  });
+});
+
+const settingOf =
+  (name: string, value: number): (() => Uint8Array) =>
+  () =>
+    changed((tensors) => {
+      tensors.get(name)!.data[0] = value as never;
+    });
 
 describe('loadModel refuses', () => {
   const cases: [what: string, file: () => Uint8Array, message: RegExp][] = [
@@ -141,14 +210,72 @@ describe('loadModel refuses', () => {
     ],
     [
       'missing tables',
-      () => changed((tensors) => tensors.delete('tables.latents.first')),
-      /tables\.latents\.first/,
+      () => changed((tensors) => tensors.delete('quantizers.tcq8.first')),
+      /quantizers\.tcq8\.first/,
+    ],
+    [
+      'a missing step',
+      () => changed((tensors) => tensors.delete('quantizers.tcq8.step')),
+      /quantizers\.tcq8\.step of type F32, got none/,
+    ],
+    ['a step of 0', settingOf('quantizers.tcq8.step', 0), /step of tcq8 above 0, got 0/],
+    ['a negative step', settingOf('quantizers.round.step', -1), /step of round above 0, got -1/],
+    ['an infinite step', settingOf('quantizers.rdoq.step', Infinity), /step of rdoq above 0, got Infinity/],
+    ['a step that is no number', settingOf('quantizers.tcq64.step', Number.NaN), /step of tcq64/],
+    [
+      'missing offsets',
+      () => changed((tensors) => tensors.delete('quantizers.tcq8.offsets')),
+      /quantizers\.tcq8\.offsets of type F32, got none/,
+    ],
+    [
+      'offsets of fewer tables',
+      () =>
+        changed((tensors) => {
+          tensors.set('quantizers.tcq8.offsets', tensors.get('quantizers.rdoq.offsets')!);
+        }),
+      /3 finite offsets for every table of tcq8/,
+    ],
+    [
+      'an offset that is no number',
+      settingOf('quantizers.tcq8.offsets', Number.NaN),
+      /3 finite offsets for every table of tcq8/,
+    ],
+    [
+      'a negative price of a bit',
+      settingOf('quantizers.tcq4.lagrangian', -1),
+      /Lagrangian of tcq4 of at least 0, got -1/,
+    ],
+    [
+      'a price of a bit that is no number',
+      settingOf('quantizers.tcq4.lagrangian', Number.NaN),
+      /Lagrangian of tcq4 of at least 0, got NaN/,
+    ],
+    ['no scales', settingOf('tables.scales', 0), /1 to 256 scales, got 0/],
+    ['more scales than bytes can say', settingOf('tables.scales', 257), /1 to 256 scales, got 257/],
+    ['tables of another number of scales', settingOf('tables.scales', 63), /63 tables of round, got 64/],
+    [
+      'a trellis-coded quantizer with one table per scale',
+      () =>
+        changed((tensors) => {
+          for (const part of ['frequencies', 'first', 'sizes']) {
+            tensors.set(`quantizers.tcq16.${part}`, tensors.get(`quantizers.rdoq.${part}`)!);
+          }
+        }),
+      /128 tables of tcq16, got 64/,
+    ],
+    [
+      'a model of the first kind',
+      () =>
+        changed((_, metadata) => {
+          metadata.kind = 'trellis-codec model 1';
+        }),
+      /kind "?trellis-codec model 2"?.*got.*model 1/,
     ],
     [
       'tables that do not add up',
       () =>
         changed((tensors) => {
-          (tensors.get('tables.latents.frequencies')!.data as Uint16Array)[3] ^= 1;
+          (tensors.get('quantizers.tcq8.frequencies')!.data as Uint16Array)[3] ^= 1;
         }),
       /sum|frequency/,
     ],
@@ -171,7 +298,7 @@ describe('loadModel refuses', () => {
     [
       'tables of another number of rate points',
       () => {
-        const [from, to] = ['tables.latents', 'tables.hyperLatents'];
+        const [from, to] = ['quantizers.rdoq', 'tables.hyperLatents'];
         return changed((tensors) => {
           for (const part of ['frequencies', 'first', 'sizes']) {
             tensors.set(`${to}.${part}`, tensors.get(`${from}.${part}`)!);

@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { findDatasetIfPresent, loadImage } from '../../../datasets/index.js';
 import { leastMsSsimSide, msSsim, msSsimDecibels } from '../../../eval/metrics/ms-ssim.js';
 import { UsageError } from '../../../src/errors.js';
-import { type Channels, createImage, type Image } from '../../../src/io/image.js';
+import { type Channels, createImage, type Image, packageRoot, readImage } from '../../../src/io/index.js';
 
 /** A picture by an integer formula, and the same with noise, so that other programs can make them too. */
 function pictures(width: number, height: number, channels: Channels, amplitude: number): [Image, Image] {
@@ -21,6 +23,13 @@ function pictures(width: number, height: number, channels: Channels, amplitude: 
   return [clean, noisy];
 }
 
+/** The sample picture of the package, or a picture of Kodak where the set is here. */
+async function goldenPicture(name: string): Promise<Image | undefined> {
+  if (name === 'sample') return (await readImage(join(packageRoot(), 'assets', 'sample.png'))).image;
+  const entry = (await findDatasetIfPresent('kodak'))?.images.find((image) => image.name === name);
+  return entry && (await loadImage(entry)).image;
+}
+
 describe('msSsim', () => {
   // Made by a NumPy program with SciPy's convolve2d and the whole 11x11 window, symmetric padding before halving.
   it.each<[number, number, Channels, number, number]>([
@@ -35,6 +44,44 @@ describe('msSsim', () => {
       expect(msSsim(noisy, clean)).toBeCloseTo(value, 12);
     },
   );
+
+  // ms_ssim of the Python package pytorch-msssim 1.0.0, the one that CompressAI uses, in float64 on PyTorch 1.13.1; its
+  // window and weights are float32, which is what the last digits differ by.
+  const golden: readonly (readonly [string, readonly (readonly [number, number])[]])[] = [
+    [
+      'sample',
+      [
+        [8, 0.9924527748846358],
+        [24, 0.9414400588628155],
+        [64, 0.8424091840099789],
+      ],
+    ],
+    [
+      'kodim05.png',
+      [
+        [8, 0.9981411159051432],
+        [24, 0.9819159693430839],
+        [64, 0.9022594034799623],
+      ],
+    ],
+    [
+      'kodim19.png',
+      [
+        [8, 0.9947860851891033],
+        [24, 0.9466932610907581],
+        [64, 0.8058128162426902],
+      ],
+    ],
+  ];
+  it.each(golden)('agrees with what CompressAI uses on %s, samples cut to steps', async (name, values) => {
+    const image = await goldenPicture(name);
+    if (!image) return console.info(`skipped: ${name} is not here`);
+    for (const [step, value] of values) {
+      const cut = image.data.map((sample) => Math.min(Math.floor(sample / step) * step + step / 2, 255));
+      const decoded = createImage(image.width, image.height, image.channels, cut);
+      expect(Math.abs(msSsim(image, decoded) - value)).toBeLessThan(3e-6);
+    }
+  });
 
   it('is 1 for equal pictures, gray against RGB included, and ignores alpha', () => {
     const [gray] = pictures(170, 161, 1, 1);

@@ -12,7 +12,7 @@ import { coderSpecs } from '../../../codec/networks/coder-graphs.js';
 import { lambdaOf, networkConfigs } from '../../../codec/networks/config.js';
 import type { ParameterValues } from '../../../codec/networks/parameters.js';
 import { patchValues } from '../../../codec/networks/transforms.js';
-import { psnr } from '../../../eval/metrics/psnr.js';
+import { psnr } from '../../../src/metrics/psnr.js';
 import { initialLogGains, initialWeights, ratePointTable } from '../../../src/training/initial-weights.js';
 import { parameterSpecs } from '../../../src/training/train.js';
 import { picture } from '../../golden/pictures.js';

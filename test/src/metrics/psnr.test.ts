@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { mse, psnr } from '../../../eval/metrics/psnr.js';
 import { UsageError } from '../../../src/errors.js';
 import { createImage, mergeAlpha, splitAlpha } from '../../../src/io/image.js';
-import { noise } from './pictures.js';
+import { lumaPsnr, mse, psnr } from '../../../src/metrics/psnr.js';
+import { noise } from '../io/pictures.js';
 
 describe('psnr', () => {
   it('is infinite for equal pictures', () => {
@@ -41,5 +41,29 @@ describe('psnr', () => {
 
   it('refuses pictures of different sizes', () => {
     expect(() => psnr(noise(4, 5, 3), noise(5, 4, 3))).toThrow(UsageError);
+  });
+});
+
+describe('lumaPsnr', () => {
+  it('weighs colours as BT.601 does', () => {
+    const [a, b] = [noise(9, 7, 3, 1), noise(9, 7, 3, 2)];
+    let sum = 0;
+    for (let n = 0; n < a.data.length; n += 3) {
+      const difference = (k: number): number => a.data[n + k] - b.data[n + k];
+      sum += (0.299 * difference(0) + 0.587 * difference(1) + 0.114 * difference(2)) ** 2;
+    }
+    expect(lumaPsnr(a, b)).toBeCloseTo(20 * Math.log10(255 / Math.sqrt(sum / 63)), 10);
+  });
+
+  it('is that of the samples for gray, ignores alpha, and does not see equal luma', () => {
+    const [a, b] = [noise(6, 6, 1, 1), noise(6, 6, 1, 2)];
+    expect(lumaPsnr(a, b)).toBeCloseTo(psnr(a, b), 10);
+    const rgba = noise(5, 5, 4, 3);
+    expect(lumaPsnr(rgba, splitAlpha(rgba).color)).toBe(Number.POSITIVE_INFINITY);
+    // 299 * 114 and 114 * 299 thousandths.
+    const red = createImage(1, 1, 3, Uint8Array.of(114, 0, 0));
+    const nearBlue = createImage(1, 1, 3, Uint8Array.of(0, 0, 255));
+    expect(lumaPsnr(red, nearBlue)).toBeGreaterThan(30);
+    expect(() => lumaPsnr(noise(4, 5, 3), noise(5, 4, 3))).toThrow(UsageError);
   });
 });

@@ -1,0 +1,97 @@
+/** `codec fit-tables`: counts what quantizers really choose and writes tables and offsets into a model file. */
+import { type Command, Option } from 'commander';
+import { fitQuantization, fitSet } from '../../../src/training/fit-quantization.js';
+import { type AnalysedPicture, analysePicture, defaultFitOptions } from '../../../src/training/fit-tables.js';
+import { coderOf } from '../../coder.js';
+import type { QuantizerName } from '../../format/index.js';
+import type { QuantizerParts } from '../../model/model-file.js';
+import { quantizationOf } from '../../quantizers/registry.js';
+import type { EngineName } from '../../transform-engine.js';
+import { type Context, outputName } from '../context.js';
+import { examples } from '../manual.js';
+import { engineOption, modelNamed, threadsOption, verboseOption, wholeFrom } from '../options.js';
+import { Progress } from '../progress.js';
+import { count } from '../text.js';
+import {
+  checkOutput,
+  cropOption,
+  quantizersOption,
+  tuningImages,
+  tuningQualities,
+  writeTuned,
+} from '../tuning.js';
+
+interface Options {
+  readonly quantizers: readonly QuantizerName[];
+  readonly images: string;
+  readonly limit: number;
+  readonly crop: number;
+  readonly rounds: number;
+  readonly engine: EngineName;
+  readonly threads: number;
+  readonly overwrite: boolean;
+}
+
+async function run(context: Context, source: string, output: string, options: Options): Promise<void> {
+  await checkOutput(context, output, options);
+  const model = await modelNamed(source);
+  const coder = await coderOf(model, options.engine, options.threads);
+  const images = await tuningImages(context, options.images, options.limit, options.crop);
+  const pictures: AnalysedPicture[] = [];
+  for (const image of images) {
+    for (const quality of tuningQualities) pictures.push(await analysePicture(coder, image, quality));
+  }
+  context.say(`${count(images.length)} pictures at ${tuningQualities.length} qualities`);
+  const set = fitSet(coder.entropy, model.tables.scales, pictures);
+  const { stderr } = context.streams;
+  const progress = stderr.isTTY ? new Progress(stderr, options.quantizers.length) : undefined;
+  const parts = new Map<QuantizerName, QuantizerParts>();
+  for (const name of options.quantizers) {
+    progress?.update(parts.size, name);
+    const quantization = quantizationOf(model, name);
+    parts.set(name, fitQuantization(coder.entropy, quantization, set, { rounds: options.rounds }));
+  }
+  progress?.update(parts.size, '');
+  progress?.end();
+  const id = await writeTuned(context, output, model, parts, options);
+  context.say(`${outputName(output)}: tables and offsets of ${options.quantizers.join(', ')}, id ${id}`);
+}
+
+/** Adds the command. */
+export function addFitTables(program: Command, context: Context): void {
+  const command = program
+    .command('fit-tables')
+    .summary('count the tables of quantizers on photographs')
+    .description(
+      'Code photographs, count the integers that quantizers really choose, and write tables and reconstruction offsets into ' +
+        'a copy of the model. ' +
+        'Steps and prices of a bit stay as the model has them; "codec sweep" chooses those. Test pictures are refused.',
+    )
+    .argument('<model>', 'bundled model or model file')
+    .argument('<output>', 'the new model file; - for standard output')
+    .addOption(quantizersOption())
+    .requiredOption(
+      '--images <folder>',
+      'photographs to count on; many of those that the networks were trained on',
+    )
+    .addOption(
+      new Option('--limit <n>', 'pictures, spread evenly over the folder')
+        .argParser(wholeFrom(1))
+        .default(48),
+    )
+    .addOption(cropOption())
+    .addOption(
+      new Option('--rounds <n>', 'how often to code and count')
+        .argParser(wholeFrom(1, 100))
+        .default(defaultFitOptions.rounds),
+    )
+    .addOption(engineOption())
+    .addOption(threadsOption())
+    .option('--no-overwrite', 'fail if the output exists')
+    .addOption(verboseOption());
+  command.action((source: string, output: string, options: Options) => run(context, source, output, options));
+  examples(command, [
+    'codec fit-tables mine.safetensors fitted.safetensors --images photos',
+    'codec fit-tables base fitted.safetensors --quantizers rdoq,tcq8 --images photos --limit 100',
+  ]);
+}

@@ -1,0 +1,130 @@
+/**
+ * The numbers of an evaluation as a Markdown document, which is how docs/RESULTS.md is made. It says the same as the
+ * page, without single pictures.
+ */
+import type { EvaluatedComparison, Evaluation, MeasuredCodec } from '../evaluation.js';
+import { failureLines } from '../tables.js';
+import { codecDetails, environmentFacts, isMeasured, pictureCount } from './facts.js';
+import { metricsOf, type ReportMetric } from './metrics.js';
+import { absent, numberText, percentText, signedText } from './numbers.js';
+import { chartsOf } from './plots.js';
+import { pointCells } from './points.js';
+import { kindNames, seriesOf } from './series.js';
+
+export interface DocumentOptions {
+  /** What made the document, to be repeated; named in its first lines. */
+  readonly command?: string;
+  /** Folder of the charts as a link reaches it; without it there are no charts. */
+  readonly charts?: string;
+}
+
+/** Text within a cell: bars would end it, and angle brackets would be tags. */
+const cellText = (text: string): string =>
+  text
+    .replaceAll('|', '\\|')
+    .replaceAll('<', '&lt;')
+    .replace(/[\r\n\t ]+/g, ' ');
+
+/**
+ * A table; the first column to the left, all others to the right.
+ *
+ * @param rows the first one is the head
+ * @example
+ * markdownTable([['codec', 'bpp'], ['ours', '0.25']]); // => "| codec | bpp |\n|---|--:|\n| ours | 0.25 |"
+ */
+export function markdownTable(rows: readonly (readonly string[])[], left = 1): string {
+  const line = (row: readonly string[]): string => `| ${row.map(cellText).join(' | ')} |`;
+  const rule = `|${rows[0].map((_, column) => (column < left ? '---' : '--:')).join('|')}|`;
+  const [head, ...body] = rows;
+  return [line(head), rule, ...body.map(line)].join('\n');
+}
+
+function comparisonRow(comparison: EvaluatedComparison, { digits }: ReportMetric): string[] {
+  const { reference, rate, psnr, perImage, smallOverlap, reason } = comparison;
+  if (!rate || !psnr) return [reference, absent, absent, reason ?? absent, absent, absent, absent];
+  return [
+    reference,
+    `**${percentText(rate.percent, 2)}**`,
+    signedText(psnr.decibels, digits + 1),
+    `${(100 * rate.fraction).toFixed(0)}\u202f%${smallOverlap ? ' (little)' : ''}, ${numberText(rate.from, digits)}\u2013${numberText(rate.to, digits)}`,
+    perImage ? signedText(perImage.mean, 2) : absent,
+    perImage ? `${signedText(perImage.low, 1)} to ${signedText(perImage.high, 1)}` : absent,
+    perImage ? signedText(perImage.median, 2) : absent,
+  ];
+}
+
+/** One table per judged codec. */
+function comparisonTables({ comparisons }: Evaluation, metric: ReportMetric): string[] {
+  const ofMetric = comparisons.filter((one) => one.metric === metric.key);
+  const unit = metric.unit || 'points';
+  const head = [
+    'against',
+    'BD-rate',
+    `BD-${metric.name}, ${unit}`,
+    `overlap, ${unit}`,
+    'mean of pictures, %',
+    '95\u202f% interval',
+    'median, %',
+  ];
+  return [...new Set(ofMetric.map(({ tested }) => tested))].flatMap((name) => [
+    `### ${name} at equal ${metric.name}`,
+    markdownTable([
+      head,
+      ...ofMetric.filter(({ tested }) => tested === name).map((one) => comparisonRow(one, metric)),
+    ]),
+  ]);
+}
+
+function curveTable({ curve }: MeasuredCodec): string {
+  const { titles, cells } = pointCells(curve);
+  return markdownTable([titles, ...curve.map(cells)], 0);
+}
+
+/**
+ * The document.
+ *
+ * @example
+ * const text = resultsDocument(evaluation, { command: 'codec eval kodak', charts: 'results' });
+ */
+export function resultsDocument(evaluation: Evaluation, options: DocumentOptions = {}): string {
+  const { dataset, codecs, environments, failures } = evaluation;
+  const { command, charts } = options;
+  const metrics = metricsOf(evaluation);
+  const measured = codecs.filter(isMeasured).filter(({ curve }) => curve.length > 0);
+  const made = command === undefined ? '' : `Made by \`${command}\`; not edited by hand. `;
+  const links = charts === undefined ? [] : chartsOf(evaluation, seriesOf(evaluation));
+  const facts = environments.flatMap((environment, i) => [
+    ...(environments.length > 1 ? [`Run ${i + 1} of ${environments.length}:`] : []),
+    environmentFacts(environment)
+      .map(([name, value]) => `- ${name}: ${cellText(value)}`)
+      .join('\n'),
+  ]);
+  const parts = [
+    `# Results on ${dataset}`,
+    `${made}${pictureCount(evaluation)}. Rates are those of complete files. Values are means over pictures of what was measured on 8-bit pictures; pooled PSNR is that of the mean error of all pixels, luma PSNR that of Y. Negative BD-rates are savings; they are by PCHIP over the part of the tested curve that "overlap" states. Seconds depend on the machine and its load.`,
+    ...links.map(({ key, title }) => `![${title}](${charts}/${key}.svg)`),
+    '## BD-rates',
+    ...metrics.flatMap((metric) => comparisonTables(evaluation, metric)),
+    '## Curves',
+    ...measured.flatMap((codec) => [`### ${codec.name}`, curveTable(codec)]),
+    '## Codecs',
+    markdownTable(
+      [
+        ['codec', 'kind', 'version, options or source'],
+        ...codecs.map((codec) => [codec.name, kindNames[codec.kind], codecDetails(codec)]),
+      ],
+      3,
+    ),
+    '## Environment',
+    ...facts,
+    ...(failures.length > 0
+      ? [
+          '## Failures',
+          failureLines(failures)
+            .map((line) => `- ${cellText(line)}`)
+            .join('\n'),
+        ]
+      : []),
+  ];
+  return `${parts.join('\n\n')}\n`;
+}

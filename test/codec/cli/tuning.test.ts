@@ -1,0 +1,280 @@
+/**
+ * `codec fit-tables` and `codec sweep` as users see them: the model that they write codes and decodes, with other tables and
+ * settings for the quantizers that were named and nothing else changed; test pictures and values that make no sense are
+ * refused before anything is computed.
+ */
+import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { loadModel } from '../../../codec/model/load.js';
+import type { ParsedModel } from '../../../codec/model/model-file.js';
+import { quantizerNames } from '../../../codec/quantizers/registry.js';
+import { findDatasetIfPresent } from '../../../datasets/index.js';
+import { encodePng } from '../../../src/io/png.js';
+import { codec, fails, model, picture, temporaryFolder, works } from './support.js';
+
+// The holiday picture stands in for those of the test sets, which are not part of the project. What makes it must not
+// lead to the module that is replaced here.
+const holiday = vi.hoisted(async () => {
+  const { encodePng: encode } = await import('../../../src/io/png.js');
+  const { picture: golden } = await import('../../golden/pictures.js');
+  return encode(golden('mixed', 80, 80));
+});
+vi.mock('../../../datasets/kodak.js', async (original) => {
+  const { kodakManifest } = await original<typeof import('../../../datasets/kodak.js')>();
+  const { createHash } = await import('node:crypto');
+  const sha256 = createHash('sha256')
+    .update(await holiday)
+    .digest('hex');
+  return { kodakManifest: { ...kodakManifest, 'kodim99.png': { sha256 } } };
+});
+
+const { path, files } = temporaryFolder();
+let images: string;
+
+beforeEach(async () => {
+  images = path('images');
+  await mkdir(images);
+  for (const [k, side] of [70, 90, 120].entries()) {
+    await writeFile(join(images, `${k}.png`), encodePng(picture(side, side + 10)));
+  }
+});
+
+const engine = ['--engine', 'wasm', '-j', '1'];
+const fitting = (...options: string[]): string[] => [
+  'fit-tables',
+  ...[model, path('fitted.safetensors'), '--images', images, '--crop', '64', ...engine, ...options],
+];
+const sweeping = (...options: string[]): string[] => [
+  'sweep',
+  ...[model, path('swept.safetensors'), '--images', images, '--crop', '64', ...engine, ...options],
+];
+
+const read = async (file: string): Promise<ParsedModel> => loadModel(new Uint8Array(await readFile(file)));
+
+/** Quantizers whose tables differ between two models. */
+function changedTables(a: ParsedModel, b: ParsedModel): string[] {
+  return quantizerNames.filter((name) => {
+    const [one, other] = [a, b].map(({ tables }) => tables.quantizers.get(name)!.tables.toTensors());
+    return Buffer.compare(
+      Buffer.from(one.frequenciesMinusOne.buffer),
+      Buffer.from(other.frequenciesMinusOne.buffer),
+    );
+  });
+}
+
+/** Codes a picture with a model file and a quantizer, decodes it, and returns the report. */
+async function roundTrip(file: string, quantizer: string): Promise<{ bytes: number; quantizer: string }> {
+  const options = ['-m', file, '--engine', 'wasm'];
+  const input = join(images, '2.png');
+  const { out } = await works([
+    'encode',
+    input,
+    path('a.tlc'),
+    '--quantizer',
+    quantizer,
+    '--json',
+    ...options,
+  ]);
+  const { err } = await works(['decode', path('a.tlc'), path('a.png'), '--reference', input, ...options]);
+  expect(Number(/([\d.]+) dB/.exec(err)?.[1])).toBeGreaterThan(20);
+  return JSON.parse(out);
+}
+
+describe('codec fit-tables', () => {
+  it('writes a model with other tables for the named quantizers, and nothing else changed', async () => {
+    const { err } = await works(fitting('--quantizers', 'rdoq, tcq8', '--limit', '2'));
+    expect(err).toMatch(/^2 pictures at 7 qualities\n/);
+    const [before, after] = [await read(model), await read(path('fitted.safetensors'))];
+    expect(err).toMatch(
+      new RegExp(`fitted\\.safetensors: tables and offsets of rdoq, tcq8, id ${after.id}\n$`),
+    );
+    expect(after.id).not.toBe(before.id);
+    expect(changedTables(before, after)).toEqual(['rdoq', 'tcq8']);
+    for (const [name, { step, offsets, lagrangian }] of before.tables.quantizers) {
+      expect(after.tables.quantizers.get(name)).toMatchObject({ step, lagrangian });
+      const found = Array.from(after.tables.quantizers.get(name)!.offsets);
+      if (['rdoq', 'tcq8'].includes(name)) expect(found, name).not.toEqual(Array.from(offsets));
+      else expect(found, name).toEqual(Array.from(offsets));
+    }
+    expect([after.parameters, after.config, after.card]).toEqual([
+      before.parameters,
+      before.config,
+      before.card,
+    ]);
+    expect(after.tables.hyperLatents.toTensors()).toEqual(before.tables.hyperLatents.toTensors());
+  });
+
+  it('writes a model that codes smaller files of its pictures, which it decodes and the old one refuses', async () => {
+    await works(fitting('--quantizers', 'tcq8'));
+    const fitted = path('fitted.safetensors');
+    const [old, report] = [await roundTrip(model, 'tcq8'), await roundTrip(fitted, 'tcq8')];
+    expect(report.quantizer).toBe('tcq8');
+    expect(report.bytes).toBeLessThan(old.bytes);
+    await fails(['decode', path('a.tlc'), path('b.png'), '-m', model], /made with model [0-9a-f]{16}, got/);
+    expect((await roundTrip(fitted, 'round')).bytes).toBe((await roundTrip(model, 'round')).bytes);
+  });
+
+  it('fits every quantizer by default, and shows how far it is on terminals', async () => {
+    const { err } = await works(fitting('--limit', '1', '--rounds', '1'), { columns: 80 });
+    expect(err).toContain('tcq64');
+    const after = await read(path('fitted.safetensors'));
+    expect(changedTables(await read(model), after)).toEqual(quantizerNames);
+  });
+
+  it('may replace the model that it read, and names the new one', async () => {
+    const own = path('own.safetensors');
+    await copyFile(model, own);
+    const { err } = await works([
+      'fit-tables',
+      own,
+      own,
+      '--images',
+      images,
+      '--crop',
+      '64',
+      '--quantizers',
+      'rdoq',
+      ...engine,
+    ]);
+    expect(err).toContain(`id ${(await read(own)).id}`);
+  });
+
+  it('works in pipes', async () => {
+    const { bytes, err } = await works([
+      ...['fit-tables', model, '-', '--images', images, '--crop', '64', '--limit', '1'],
+      ...['--quantizers', 'round', ...engine],
+    ]);
+    const { id } = await loadModel(bytes);
+    expect(err).toContain(`standard output: tables and offsets of round, id ${id}`);
+  });
+});
+
+describe('codec sweep', () => {
+  it('writes the best setting and its tables, and logs everything that it tried', async () => {
+    const log = path('sweep.json');
+    const options = ['--quantizers', 'rdoq,tcq8', '--steps', '0.64,1', '--lagrangians', '0.02,0.05'];
+    const { err } = await works(sweeping(...options, '--limit', '2', '--log', log));
+    expect(err).toMatch(/^2 pictures; BD-rates are against rounding/);
+    expect(err).toMatch(/\n {2}tcq8, step 0\.64, Lagrangian 0\.0[25]: [-\d.]+ %\n/);
+    const [before, after] = [await read(model), await read(path('swept.safetensors'))];
+    expect(err).toMatch(new RegExp(`swept\\.safetensors: rdoq, tcq8 as swept, id ${after.id}\n$`));
+    const { model: id, pictures, crop, reference, records } = JSON.parse(await readFile(log, 'utf8'));
+    expect([id, pictures, crop, reference.length]).toEqual([before.id, 2, 64, 7]);
+    expect(records.map(({ quantizer }: { quantizer: string }) => quantizer)).toEqual(['rdoq', 'tcq8']);
+    for (const { quantizer, tables, step, lagrangian, bdRate, tried } of records) {
+      expect(tables).toBe('normal');
+      expect(Math.min(...tried.map((one: { bdRate: number }) => one.bdRate))).toBe(bdRate);
+      expect(after.tables.quantizers.get(quantizer)).toMatchObject({
+        step: Math.fround(step),
+        lagrangian: Math.fround(lagrangian),
+      });
+    }
+    for (const name of quantizerNames.filter((one) => !['rdoq', 'tcq8'].includes(one))) {
+      const { step, lagrangian } = before.tables.quantizers.get(name)!;
+      expect(after.tables.quantizers.get(name)).toMatchObject({ step, lagrangian });
+    }
+    expect((await roundTrip(path('swept.safetensors'), 'tcq8')).quantizer).toBe('tcq8');
+  });
+
+  it('counts tables where it has pictures for that', async () => {
+    const options = ['--quantizers', 'round,tcq4', '--steps', '0.7', '--lagrangians', '0.03'];
+    const { err } = await works(
+      sweeping(...options, '--fit-images', images, '--fit-limit', '1', '--limit', '2'),
+    );
+    expect(err).toMatch(/round, fitted tables: step 0\.7, Lagrangian 0: /);
+    expect(err).toMatch(/tcq4, fitted tables: step 0\.7, Lagrangian 0\.03: -\d/);
+    const after = await read(path('swept.safetensors'));
+    expect(changedTables(await read(model), after)).toEqual(['round', 'tcq4']);
+    expect(after.tables.quantizers.get('round')).toMatchObject({ step: Math.fround(0.7), lagrangian: 0 });
+    await roundTrip(path('swept.safetensors'), 'round');
+  });
+});
+
+describe('test pictures', () => {
+  const refused =
+    /images: expected pictures that nothing is measured on, holiday\.png is the test picture kodim99\.png\n$/;
+
+  it('are refused by their content, whatever they are called', async () => {
+    await writeFile(join(images, 'holiday.png'), await holiday);
+    await fails(fitting('--quantizers', 'round'), refused);
+    await fails(sweeping('--quantizers', 'round'), refused);
+    const clean = path('clean');
+    await mkdir(clean);
+    await copyFile(join(images, '0.png'), join(clean, '0.png'));
+    await fails(
+      ['sweep', model, path('swept.safetensors'), '--images', clean, '--fit-images', images, '--crop', '64'],
+      refused,
+    );
+    expect(await files()).toEqual(['clean', 'images']);
+  });
+
+  it('of Kodak are known, where they are on this machine', async () => {
+    // The holiday picture, which is in the manifest here, is absent everywhere.
+    const kodak = await findDatasetIfPresent('kodak', { allowAbsent: true });
+    if (kodak === undefined) return;
+    const [{ path: original }] = kodak.images;
+    await copyFile(original, join(images, 'other.png'));
+    await fails(fitting('--quantizers', 'round'), /other\.png is the test picture kodim01\.png/);
+  });
+});
+
+describe('what makes no sense is refused', () => {
+  it.each([
+    [['--quantizers', 'tcq9'], /'--quantizers <names>' argument 'tcq9' is invalid.*round, deadzone/],
+    [['--quantizers', ''], /'--quantizers <names>' argument '' is invalid/],
+    [['--crop', '63'], /Expected a whole number from 64 to 4096/],
+    [['--limit', '0'], /Expected a whole number of at least 1/],
+  ])('%j by both, with exit code 2', async (options, reason) => {
+    for (const command of [fitting(...options), sweeping(...options)]) {
+      const { code, out, err } = await codec(command);
+      expect(err).toMatch(/^codec: [^\n]*\n$/);
+      expect(err).toMatch(reason);
+      expect([code, out]).toEqual([2, '']);
+    }
+  });
+
+  it.each([
+    [['--steps', '1,0.5'], /rising numbers/],
+    [['--steps', '0.5,0.5'], /rising numbers/],
+    [['--steps', '0.5,'], /Expected a number from/],
+    [['--steps', '0'], /Expected a number from/],
+    [['--lagrangians', '-1'], /Expected a number from/],
+    [['--fit-limit', '1.5'], /whole number of at least 1/],
+  ])('%j by sweep', async (options, reason) => {
+    const { code, err } = await codec(sweeping(...options));
+    expect(err).toMatch(reason);
+    expect(code).toBe(2);
+  });
+
+  it('folders without pictures, models and outputs', async () => {
+    const { code, err } = await codec(['fit-tables', model, path('x.safetensors')]);
+    expect([code, err]).toEqual([2, expect.stringMatching(/required option '--images <folder>'/)]);
+    const empty = path('empty');
+    await mkdir(empty);
+    const over = (folder: string, source = model): string[] => [
+      ...['fit-tables', source, path('x.safetensors'), '--images', folder, ...engine],
+    ];
+    await fails(over(empty), /empty: images: expected pictures of at least 64 pixels/);
+    await fails(over(path('none')), /none: images: expected a readable folder/);
+    await fails(over(images, path('none.safetensors')), /none\.safetensors: cannot be read/);
+    expect(await files()).toEqual(['empty', 'images']);
+  });
+
+  it('an output that exists, before the work is done', async () => {
+    await writeFile(path('fitted.safetensors'), 'mine');
+    // No picture is looked at: the folder is not there.
+    const command = [
+      'fit-tables',
+      model,
+      path('fitted.safetensors'),
+      '--images',
+      path('none'),
+      '--no-overwrite',
+    ];
+    await fails(command, /fitted\.safetensors: exists already/);
+    expect((await stat(path('fitted.safetensors'))).size).toBe(4);
+    const terminal = await codec(['sweep', model, '-', '--images', images], { columns: 80 });
+    expect(terminal.err).toMatch(/^codec: standard output: expected a file or a pipe/);
+  });
+});
