@@ -244,7 +244,7 @@ class Soap(Adam):
             places = list(itertools.product(*map(cuts, shape)))
             count = len(names)
             if device.type == "cpu":
-                count = max(1, self.part * len(places) // (2 * size))
+                count = max(1, self.part * len(places) // size)
             for some in (names[first : first + count] for first in range(0, len(names), count)):
                 end = offset + len(some) * size
                 whole = [self.flat[slot][offset:end].view(-1, *shape) for slot in ("gradient", *SLOTS)]
