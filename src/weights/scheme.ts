@@ -1,0 +1,62 @@
+/**
+ * What every quantizer of network weights is: a scheme. A scheme turns a tensor of float32 weights into integer codes and the
+ * few numbers that give them back their size (scales, zero points ...), packs both into bytes, and reverses each step.
+ *
+ * Tensors are row-major; schemes see them as [rows, columns], rows being the first axis (outputs) and columns all others.
+ * A tensor of rank 0 or 1 is one row. Groups run along columns; the last group of a row may be shorter.
+ * Invariants, tested for every scheme: `dequantize(unpack(pack(q)))` equals `dequantize(q)` bit for bit, and
+ * `pack(q).length * 8` exceeds `q.bits` by less than one byte a part.
+ */
+
+/** Float32 weights under the name that errors and filters use. */
+export interface WeightTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** What shares one scale: the whole tensor, a row, or a run of so many columns of a row. */
+export type Granularity = 'tensor' | 'row' | { readonly group: number };
+
+export interface QuantizedTensor {
+  /** Name of the scheme in the registry. */
+  readonly scheme: string;
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** One code per weight, or one per vector of weights where the scheme says so. */
+  readonly codes: Int32Array | Int8Array | Uint8Array | Uint16Array;
+  /** Scales, zero points and the like, by name; their layout is the scheme's. */
+  readonly parameters: ReadonlyMap<string, Float32Array | Uint8Array | Int32Array>;
+  /** Exact size of everything that `pack` writes, in bits, without padding between parts. */
+  readonly bits: number;
+}
+
+export interface SchemeOptions {
+  /** Bits of a code, where the scheme has a choice. */
+  readonly bits?: number;
+  readonly granularity?: Granularity;
+  /** Columns' second moments [columns, columns] (calibrated schemes): mean of x x^T over inputs of the layer. */
+  readonly hessian?: Float32Array;
+  /** Importance of every weight's squared error, of the tensor's shape. */
+  readonly importance?: Float32Array;
+  /** Decides every random choice. */
+  readonly seed?: number;
+  /** Quantization step relative to the tensor's standard deviation, and price of a bit: entropy-coded schemes. */
+  readonly step?: number;
+  readonly lagrangian?: number;
+}
+
+export interface Scheme {
+  readonly name: string;
+  /** One sentence for tables and help. */
+  readonly summary: string;
+  /** Bits of a code that it offers, least first; fractions where it is entropy-coded or ternary. */
+  readonly bitWidths: readonly number[];
+  readonly defaultGranularity: Granularity;
+  /** @throws UsageError for values that are not finite, with the tensor's name, and for options it does not have. */
+  quantize(tensor: WeightTensor, options?: SchemeOptions): QuantizedTensor;
+  dequantize(quantized: QuantizedTensor): Float32Array;
+  pack(quantized: QuantizedTensor): Uint8Array;
+  /** @throws FormatError for bytes that `pack` cannot have written. */
+  unpack(bytes: Uint8Array, name: string, shape: readonly number[]): QuantizedTensor;
+}
