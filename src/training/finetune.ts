@@ -205,60 +205,60 @@ export async function finetune(run: FinetuneRun): Promise<ParsedModel | undefine
   const { options, start } = run;
   checkFinetuneOptions(options);
   let model = await loadModel(start.model);
-  let { round, step, state } = start;
-  for (; round < options.rounds; round++, step = 0) {
-    await run.onModel?.(round, model);
-    const finished = await playRound(run, model, round, step, state);
-    if (!finished) return undefined;
-    ({ model, state } = finished);
-    const bytes = serializeModel(model, coderSpecs(model.config));
-    await run.onCheckpoint?.({ model: bytes, round: round + 1, step: 0, state });
+  const trainer = await createTrainer(run, model);
+  try {
+    for (let { round, step } = start; round < options.rounds; round++, step = 0) {
+      await run.onModel?.(round, model);
+      const learnt = await playRound(run, trainer, model, round, step);
+      if (!learnt) return undefined;
+      model = learnt;
+      const bytes = serializeModel(model, coderSpecs(model.config));
+      await run.onCheckpoint?.({ model: bytes, round: round + 1, step: 0, state: await trainer.state() });
+    }
+  } finally {
+    // An engine may be another process, which must not outlive a failed run.
+    await trainer.release();
   }
   const tuned = await refitted(model, run);
   await run.onModel?.(options.rounds, tuned);
   return tuned;
 }
 
-/** One round; nothing where it was stopped. */
-async function playRound(
-  run: FinetuneRun,
-  model: ParsedModel,
-  round: number,
-  done: number,
-  state: TrainingState | undefined,
-): Promise<{ model: ParsedModel; state: TrainingState } | undefined> {
-  const { options, images } = run;
-  const { seed, batch, crop } = options;
-  const coder = await coderOf(model, run.engine, run.threads);
-  const quantizations = await roundQuantizations(coder, run, round);
-  const place = { seed, round, count: options.pool, crop };
-  const pool = await drawPool(coder, images, quantizations, place, (count) => run.onPool?.(round, count));
-  const engineOptions: TrainerOptions = {
+function createTrainer(run: FinetuneRun, model: ParsedModel): Promise<StepEngine> {
+  const { batch, crop, parts } = run.options;
+  const settings: TrainerOptions = {
     batch,
     height: crop,
     width: crop,
     clipNorm,
     optimizer: 'adam',
     threads: run.threads,
-    objective: adaptationObjective(options.parts),
+    objective: adaptationObjective(parts),
   };
-  const first = state ?? freshState(model, options);
-  const trainer: StepEngine = run.createEngine
-    ? await run.createEngine(engineOptions, first)
-    : await Trainer.create(run.runtime, model.config, engineOptions, first);
-  try {
-    const finished = await takeSteps(run, model, trainer, pool, round, done);
-    if (!finished) return undefined;
-    const weights = await trainer.values('ema');
-    const [leading] = quantizations;
-    const habits = measureHabits(coder.entropy, leading, await analysed(coder, run));
-    return {
-      model: await learntModel(model, weights, quantizations, habits),
-      state: await trainer.state(),
-    };
-  } finally {
-    await trainer.release();
-  }
+  const state = run.start.state ?? freshState(model, run.options);
+  return run.createEngine
+    ? run.createEngine(settings, state)
+    : Trainer.create(run.runtime, model.config, settings, state);
+}
+
+/** One round, from the step after `done` on; nothing where it was stopped. */
+async function playRound(
+  run: FinetuneRun,
+  trainer: StepEngine,
+  model: ParsedModel,
+  round: number,
+  done: number,
+): Promise<ParsedModel | undefined> {
+  const { seed, pool: count, crop } = run.options;
+  const coder = await coderOf(model, run.engine, run.threads);
+  const quantizations = await roundQuantizations(coder, run, round);
+  const pool = await drawPool(coder, run.images, quantizations, { seed, round, count, crop }, (crops) =>
+    run.onPool?.(round, crops),
+  );
+  if (!(await takeSteps(run, model, trainer, pool, round, done))) return undefined;
+  const weights = await trainer.values('ema');
+  const habits = measureHabits(coder.entropy, quantizations[0], await analysed(coder, run));
+  return learntModel(model, weights, quantizations, habits);
 }
 
 /** The steps of a round; false where the signal ended it early. */
