@@ -64,6 +64,6 @@ class Processes:
         """Whether the flag is set in one of them: what all decide must be decided alike."""
         if self.count == 1:
             return bool(flag)
-        found = torch.tensor(float(flag))
+        found = torch.tensor(float(bool(flag)))
         torch.distributed.all_reduce(found)
         return bool(found > 0)

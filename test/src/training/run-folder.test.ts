@@ -25,8 +25,8 @@ import { runIn, type Workplace, workplace } from './support.js';
 
 const execute = promisify(execFile);
 const library = join(torchProgram(), '..');
-/** Steps that onnxruntime makes before a run is exported, and the last of the schedule. */
-const [before, last] = [12, 20];
+/** Steps that onnxruntime makes before a run is exported, and the last of the schedule: so many that none ends by itself. */
+const [before, last] = [12, 36];
 
 let place: Workplace;
 let checkpoint: Checkpoint;
@@ -50,7 +50,7 @@ async function exported(name: string, options: Partial<ExportOptions> = {}): Pro
 
 /** Calls run.py of a folder, in several processes on request; checkpoints go to its subfolder `out`. */
 async function launch(folder: string, flags: readonly string[], processes = 1): Promise<string> {
-  const several = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', String(processes)];
+  const several = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', String(processes)];
   const program = [join(folder, 'run.py'), folder, '--device', 'cpu', '--threads', '1'];
   const { stdout } = await execute('python3', [
     ...(processes > 1 ? several : []),
@@ -62,6 +62,22 @@ async function launch(folder: string, flags: readonly string[], processes = 1): 
     ...flags,
   ]);
   return stdout;
+}
+
+/** Lines of a Python program that is sent a signal once it prints a line with this beginning. */
+async function interrupted(
+  given: readonly string[],
+  at: string,
+  signal: NodeJS.Signals,
+): Promise<{ lines: string; signal: string | null }> {
+  const running = spawn('python3', given, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = new Promise<string | null>((resolve) => running.on('close', (_, by) => resolve(by)));
+  let lines = '';
+  for await (const line of createInterface({ input: running.stdout })) {
+    lines += `${line}\n`;
+    if (line.startsWith(at)) running.kill(signal);
+  }
+  return { lines, signal: await ended };
 }
 
 /** Runs a script with the folder of run.py first in the path; `sys.argv[2:]` are the arguments. */
@@ -185,6 +201,22 @@ files.write_safetensors(path, arrays, {})`;
     expect(apart).toBeLessThan(1e-3);
   });
 
+  it('saves when torchrun is asked to stop, and goes on in one process', async () => {
+    const stopped = await exported('stopped', { processes: 2 });
+    const several = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2'];
+    const flags = ['--device', 'cpu', '--threads', '1', '--print-every', '1', '--out', join(stopped, 'out')];
+    const { lines } = await interrupted(
+      [...several, join(stopped, 'run.py'), stopped, ...flags],
+      'step 14 ',
+      'SIGTERM',
+    );
+    const { step } = await importRun(join(stopped, 'out'));
+    expect(step).toBe(Math.max(...lossesOf(lines).keys()));
+    expect(step).toBeLessThan(last);
+    const rest = await launch(folder, ['--out', join(stopped, 'out'), '--resume']);
+    expectNear(new Map([...lossesOf(lines), ...lossesOf(rest)]), lossesOf(whole), 1e-5);
+  });
+
   it('says what batch several processes make', async () => {
     await expect(launch(folder, [], 2)).rejects.toThrow(
       /run\.py: process \d of 2: --batch: expected 8, the 4 for which the graph was exported in each of 2 processes, got 4/,
@@ -200,18 +232,9 @@ files.write_safetensors(path, arrays, {})`;
   it('is killed and goes on from the last checkpoint with the same losses', async () => {
     const killed = await exported('killed');
     const flags = ['--device', 'cpu', '--threads', '1', '--print-every', '1', '--save-minutes', '0'];
-    const running = spawn(
-      'python3',
-      [join(killed, 'run.py'), killed, ...flags, '--out', join(killed, 'out')],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
-    let lines = '';
-    for await (const line of createInterface({ input: running.stdout })) {
-      lines += `${line}\n`;
-      if (line.startsWith('step 15 ')) running.kill('SIGKILL');
-    }
+    const program = [join(killed, 'run.py'), killed, ...flags, '--out', join(killed, 'out')];
+    const { lines, signal } = await interrupted(program, 'step 15 ', 'SIGKILL');
+    expect(signal).toBe('SIGKILL');
     const { step } = await importRun(join(killed, 'out'));
     const done = Math.max(...lossesOf(lines).keys());
     expect(done).toBeLessThan(last);
@@ -231,16 +254,18 @@ files.write_safetensors(path, arrays, {})`;
 
   it('leaves weights and average in half precision, and goes on from them', async () => {
     const half = await exported('half');
-    await launch(half, ['--half', '--precision', 'bf16', '--steps', '16']);
+    await launch(half, ['--half', '--precision', 'bf16']);
     const found = await importRun(join(half, 'out'));
-    expect([found.step, found.options.steps]).toEqual([16, 16]);
+    expect({ ...found, state: undefined }).toEqual({ ...trained, state: undefined });
     const key = 'synthesis.out.weight';
     found.state.get(`ema:${key}`)!.forEach((value, k) => {
-      expect(Math.abs(value - trained.state.get(`ema:${key}`)![k])).toBeLessThan(0.01);
+      expect(Math.abs(value - trained.state.get(`ema:${key}`)![k])).toBeLessThan(0.003);
     });
     expect(Math.max(...found.state.get(`v:${key}`)!)).toBe(0);
-    const lines = await launch(half, ['--half', '--resume', '--steps', '18']);
-    expect([...lossesOf(lines).keys()]).toEqual([17, 18]);
+    const lines = await launch(half, ['--half', '--resume', '--steps', String(last + 2)]);
+    expect([...lossesOf(lines).keys()]).toEqual([last + 1, last + 2]);
+    const { options, step } = await importRun(join(half, 'out'));
+    expect([step, options.steps]).toEqual([last + 2, last + 2]);
   });
 
   it('unpacks pictures as they were packed', async () => {
