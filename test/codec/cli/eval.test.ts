@@ -101,6 +101,24 @@ describe('codec eval', () => {
     expect(fresh).toHaveLength(4);
   });
 
+  it('takes what a run of competitors alone has measured', async () => {
+    const first = ['--competitors', 'jpeg,webp:0', '--threads', '1', '--json', '-'];
+    const alone = JSON.parse((await works(evaluation(...first, '--quantizers', 'none'))).out) as Evaluation;
+    expect(alone.codecs.map(({ name }) => name)).toEqual(['jpeg', 'webp:0']);
+    expect(alone.comparisons).toEqual([]);
+    const store = path('out', 'photos.results.jsonl');
+    const kept = await readFile(store, 'utf8');
+    const whole = JSON.parse((await works(evaluation(...first, '--qualities', '20,80'))).out) as Evaluation;
+    expect(whole.codecs.slice(1)).toEqual(alone.codecs);
+    const added = (await readFile(store, 'utf8')).slice(kept.length).trimEnd().split('\n');
+    expect((await readFile(store, 'utf8')).startsWith(kept)).toBe(true);
+    expect(added).toHaveLength(5 * 2);
+    await fails(
+      evaluation(...first, '--competitors', 'none', '--quantizers', 'none'),
+      /at least one, got none/,
+    );
+  });
+
   it('gives the same numbers sharded in three and merged', async () => {
     const whole = JSON.parse((await works(evaluation('--competitors', 'jpeg', '--json', '-'))).out);
     for (const shard of ['1/3', '2/3', '3/3']) {
@@ -200,7 +218,9 @@ describe('codec eval', () => {
     async () => {
       const options = ['--competitors', 'jpeg', '--limit', '3', '--json', '-', '-j', '1'];
       const one = JSON.parse((await works(evaluation(...options))).out) as Evaluation;
-      const two = JSON.parse((await works(evaluation(...options, '--jobs', '2'))).out) as Evaluation;
+      const two = JSON.parse(
+        (await works(evaluation(...options, '--jobs', '2', '--fresh'))).out,
+      ) as Evaluation;
       expect(numbers(two)).toEqual(numbers(one));
       expect(two.environments[0]).toMatchObject({ jobs: 2, threads: 1 });
     },
