@@ -11,6 +11,7 @@ import { loadModel } from '../../../codec/model/load.js';
 import type { ParsedModel } from '../../../codec/model/model-file.js';
 import { quantizerNames } from '../../../codec/quantizers/registry.js';
 import { findDatasetIfPresent } from '../../../datasets/index.js';
+import { createImage } from '../../../src/io/image.js';
 import { encodePng } from '../../../src/io/png.js';
 import { codec, fails, model, picture, temporaryFolder, works } from './support.js';
 
@@ -189,6 +190,25 @@ describe('codec sweep', () => {
     expect(changedTables(await read(model), after)).toEqual(['round', 'tcq4']);
     expect(after.tables.quantizers.get('round')).toMatchObject({ step: Math.fround(0.7), lagrangian: 0 });
     await roundTrip(path('swept.safetensors'), 'round');
+  });
+});
+
+describe('curves that do not rise', () => {
+  it('are swept without the qualities that are named', async () => {
+    const flat = path('flat');
+    await mkdir(flat);
+    await writeFile(join(flat, 'a.png'), encodePng(createImage(80, 64, 3)));
+    const log = path('sweep.json');
+    const { err } = await works([
+      ...['sweep', model, path('swept.safetensors'), '--images', flat, '--crop', '64', ...engine],
+      ...['--quantizers', 'tcq4', '--steps', '0.7', '--lagrangians', '0.015', '--log', log],
+    ]);
+    expect(err).toMatch(
+      /tcq4, step 0\.7, Lagrangian 0\.015: -[\d.]+ %, PSNR does not rise at quality [\d, ]+\n/,
+    );
+    const { records } = JSON.parse(await readFile(log, 'utf8'));
+    expect(records[0].leftOut.length).toBeGreaterThan(0);
+    expect(await files()).toContain('swept.safetensors');
   });
 });
 
