@@ -34,9 +34,9 @@ interface Section {
   readonly content: readonly Child[];
 }
 
-/** What our first codec gains or loses against each other one, as large numbers. */
+/** What the last of our codecs, the one that crops show, gains or loses against each other one, as large numbers. */
 function summary({ comparisons }: Evaluation, series: readonly ReportSeries[]): Markup | undefined {
-  const own = series.find(({ codec }) => codec.kind === 'ours')?.codec.name;
+  const own = series.findLast(({ codec }) => codec.kind === 'ours')?.codec.name;
   const tiles = comparisons.flatMap(({ tested, reference, metric, rate, smallOverlap }) => {
     const rival = series.find(({ codec }) => codec.name === reference);
     if (tested !== own || metric !== 'psnr' || !rate || !rival || smallOverlap) return [];

@@ -42,6 +42,7 @@ import { engineOption, modelNamed, modelOption, numberFrom, wholeFrom } from '..
 import { Progress } from '../progress.js';
 import { count, duration } from '../text.js';
 import { dataOption } from './datasets.js';
+import { addEvalDocument } from './eval-document.js';
 import { addEvalMerge } from './eval-merge.js';
 
 interface Options extends OutputOptions {
@@ -341,4 +342,5 @@ export function addEval(program: Command, context: Context): void {
     'codec eval tecnick --shard 1/3 --out out/tecnick',
   ]);
   addEvalMerge(command, context);
+  addEvalDocument(command, context);
 }

@@ -72,6 +72,18 @@ describe('codec eval', () => {
     const document = await readFile(path('docs', 'R.md'), 'utf8');
     const [, chart] = /!\[[^\]]*\]\((charts\/[\w-]+\.svg)\)/.exec(document)!;
     expect(await readFile(path('docs', chart), 'utf8')).toContain('<svg');
+    const set = [
+      path('out', 'photos.json'),
+      '--markdown',
+      path('docs', 'all.md'),
+      '--charts',
+      path('docs', 'r'),
+    ];
+    await works(['eval', 'document', ...set, '--made-by', 'npm run results']);
+    const all = await readFile(path('docs', 'all.md'), 'utf8');
+    expect(all).toMatch(/^# Results\n\nMade by `npm run results`/);
+    const [, named] = /!\[[^\]]*\]\((r\/photos-[\w-]+\.svg)\)/.exec(all)!;
+    expect(await readFile(path('docs', named), 'utf8')).toContain('<svg');
     const merged = await works(['eval', 'merge', path('out', 'photos.json'), '--report', path('again')]);
     expect(merged.err).toMatch(/again.report\.html: the report/);
   });

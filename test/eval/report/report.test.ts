@@ -9,9 +9,12 @@ import type { Evaluation } from '../../../eval/evaluation.js';
 import {
   type CropComparison,
   compareCrops,
+  releaseDocument,
   resultsDocument,
+  writeCharts,
   writeReport,
 } from '../../../eval/report/index.js';
+import { percentText } from '../../../eval/report/numbers.js';
 import { packageRoot } from '../../../src/io/index.js';
 import { launchBrowser, skipBrowserTests } from '../../browser.js';
 import { pictures, sampleCodecs, sampleEvaluation } from './sample.js';
@@ -102,6 +105,28 @@ describe('resultsDocument', () => {
   it('has no charts and no command where there are none', () => {
     expect(resultsDocument(evaluation)).toMatch(/^# Results on sample\n\n3 of 4 pictures\. /);
     expect(resultsDocument(evaluation)).not.toContain('![');
+  });
+});
+
+describe('releaseDocument', () => {
+  it('has several sets with an overview and their charts', async () => {
+    const other: Evaluation = { ...evaluation, dataset: 'other set', comparisons: [] };
+    const text = releaseDocument([evaluation, other], { command: 'npm run results', charts: 'results' });
+    const { tested } = evaluation.comparisons.at(-1)!;
+    expect(text).toMatch(/^# Results\n\nMade by `npm run results`; not edited by hand\. Rates are/);
+    expect(text).toContain(`| BD-rate by PSNR against | ${tested} on sample | ${tested} on other set |`);
+    const own = evaluation.comparisons.find(
+      (one) => one.tested === tested && one.reference === 'jpeg' && one.metric === 'psnr',
+    );
+    expect(text).toContain(`| jpeg | ${percentText(own!.rate!.percent, 2)} | – |\n`);
+    expect(text.match(/^## Results on .*$/gm)).toEqual(['## Results on sample', '## Results on other set']);
+    expect(text.match(/^### BD-rates$/gm)).toHaveLength(2);
+    const charts = join(folder, 'charts');
+    const written = [...(await writeCharts(evaluation, charts)), ...(await writeCharts(other, charts))];
+    const links = [...text.matchAll(/!\[[^\]]*\]\(results\/([^)]*)\)/g)].map(([, name]) => name);
+    expect(links.length).toBeGreaterThanOrEqual(4);
+    expect(links.sort()).toEqual(written.map((path) => basename(path)).sort());
+    for (const path of written) expect(await readFile(path, 'utf8')).toMatch(/^<\?xml.*\n<svg/);
   });
 });
 
