@@ -173,12 +173,12 @@ export async function evaluate(task: EvaluationTask): Promise<Evaluation> {
   };
   await Promise.all(measurers.map(work));
 
-  const measured: CodecMeasurements[] = codecs.flatMap(({ reason, ...codec }, index) =>
-    reason === undefined
-      ? [{ ...codec, perImage: results[index].map(({ measurement }) => measurement) }]
-      : [],
-  );
-  const used = results.flat().map((kept) => kept.environment);
+  const measured: CodecMeasurements[] = codecs.flatMap(({ reason, ...codec }, index) => {
+    if (reason !== undefined) return [];
+    const environments = uniqueEnvironments(results[index].map((kept) => kept.environment));
+    return [{ ...codec, environments, perImage: results[index].map(({ measurement }) => measurement) }];
+  });
+  const used = measured.flatMap(({ environments = [] }) => environments);
   return assemble({
     dataset: dataset.name,
     scope: {

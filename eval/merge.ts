@@ -68,6 +68,11 @@ function mergeCodecs(parts: readonly NamedEvaluation[]): CodecMeasurements[] {
   }
   return [...byName.values()].map(([first, ...rest]) => ({
     ...first,
+    ...(first.environments
+      ? {
+          environments: uniqueEnvironments([first, ...rest].flatMap(({ environments = [] }) => environments)),
+        }
+      : {}),
     perImage: mergeMeasurements([first, ...rest]),
   }));
 }

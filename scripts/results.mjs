@@ -14,7 +14,7 @@ const isInstalled = (program) => !spawnSync(program, ['--version']).error;
 const jpegXl = ['cjxl', 'djxl'].every(isInstalled) ? ['jxl'] : [];
 const options = [
   ...['--quantizers', 'rdoq,tcq8,tcq64'],
-  ...['--competitors', ['jpeg', 'mozjpeg', 'webp', ...jpegXl, 'avif:9', 'avif'].join(',')],
+  ...['--competitors', ['jpeg', 'mozjpeg', 'webp', ...jpegXl, 'avif:1', 'avif'].join(',')],
   ...['--metrics', 'psnr,ms-ssim', '--threads', '1'],
 ];
 

@@ -4,7 +4,7 @@
  */
 import type { EvaluatedComparison, Evaluation, MeasuredCodec } from '../evaluation.js';
 import { failureLines } from '../tables.js';
-import { codecDetails, environmentFacts, isMeasured, pictureCount } from './facts.js';
+import { codecDetails, isMeasured, pictureCount, runFacts } from './facts.js';
 import { metricsOf, type ReportMetric } from './metrics.js';
 import { absent, numberText, percentText, signedText } from './numbers.js';
 import { chartsOf } from './plots.js';
@@ -83,12 +83,10 @@ function curveTable({ curve }: MeasuredCodec): string {
   return markdownTable([titles, ...curve.map(cells)], 0);
 }
 
-function environmentLists({ environments }: Evaluation): string[] {
-  return environments.flatMap((environment, i) => [
-    ...(environments.length > 1 ? [`Run ${i + 1} of ${environments.length}:`] : []),
-    environmentFacts(environment)
-      .map(([name, value]) => `- ${name}: ${cellText(value)}`)
-      .join('\n'),
+function environmentLists(evaluation: Evaluation): string[] {
+  return runFacts(evaluation).flatMap(({ title, facts }) => [
+    ...(title === undefined ? [] : [title]),
+    facts.map(([name, value]) => `- ${name}: ${cellText(value)}`).join('\n'),
   ]);
 }
 

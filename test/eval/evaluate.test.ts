@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { findDatasetIfPresent } from '../../datasets/index.js';
 import type { KeptMeasurement, RunProgress } from '../../eval/evaluate.js';
+import type { MeasuredCodec } from '../../eval/evaluation.js';
 import { localMeasurer } from '../../eval/measurer.js';
 import { openMetrics } from '../../eval/metrics/metrics.js';
 import { ResultStore } from '../../eval/store.js';
@@ -91,6 +92,9 @@ describe('evaluate', () => {
     const both = await evaluateSteps(set, [ours(), theirs()], { store });
     expect(both.environments).toHaveLength(2);
     expect(both.environments).toEqual(expect.arrayContaining([environment, busy]));
+    const [own, rival] = both.codecs as readonly MeasuredCodec[];
+    expect(own.environments).toEqual([environment]);
+    expect(rival.environments).toEqual(both.environments);
     const kept = await evaluateSteps(set, [theirs()], { store, limit: 1, environment });
     expect(kept.environments).toEqual([busy]);
   });

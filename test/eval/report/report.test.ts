@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Evaluation } from '../../../eval/evaluation.js';
 import {
   type CropComparison,
@@ -102,6 +102,17 @@ describe('resultsDocument', () => {
     expect(text.match(/^\| 10 \|/gm)!.length).toBeGreaterThanOrEqual(2);
   });
 
+  it('says of several runs what was measured in each, and what differs', () => {
+    const [first] = evaluation.environments;
+    const second = { ...first, commit: 'later', threads: first.threads + 1 };
+    const codecs = evaluation.codecs.map((codec) =>
+      codec.kind === 'competitor' ? { ...codec, environments: [second] } : codec,
+    );
+    const text = resultsDocument({ ...evaluation, codecs, environments: [first, second] });
+    expect(text).toMatch(/\nRun 1 of 2: [^\n]+\n\n- package: .*\n(- .*\n){5}/);
+    expect(text).toMatch(/\nRun 2 of 2: jpeg, [^\n]+\n\n- commit: later\n- workers: [^\n]+\n\n/);
+  });
+
   it('has no charts and no command where there are none', () => {
     expect(resultsDocument(evaluation)).toMatch(/^# Results on sample\n\n3 of 4 pictures\. /);
     expect(resultsDocument(evaluation)).not.toContain('![');
@@ -138,6 +149,9 @@ describe.skipIf(skipBrowserTests)('the page in a browser', () => {
     await mkdir(screenshots, { recursive: true });
   }, 120_000);
   afterAll(() => browser?.close());
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+  });
 
   /** The page as somebody with these settings sees it; whatever goes wrong on it fails the test. */
   async function open(settings: BrowserContextOptions): Promise<Page> {
