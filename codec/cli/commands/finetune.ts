@@ -41,7 +41,6 @@ import { count } from '../text.js';
 import {
   checkOutput,
   quantizersOption,
-  refuseTestPictures,
   tuningImages,
   tuningQualities,
 } from '../tuning.js';
