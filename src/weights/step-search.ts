@@ -39,24 +39,13 @@ const sections = 7;
 const golden = (Math.sqrt(5) - 1) / 2;
 
 /**
- * The best step between `least` and 1 times the largest.
+ * The ratio between `least` and 1 with the smallest error, as far as a scan with refinement finds it.
  *
- * @param largest the step at which nothing is clipped
- * @returns 0 where the largest is 0 or too small to have a reciprocal
+ * @param error any number for a ratio; has several dips
  * @example
- * leastErrorStep(Float32Array.of(1, 1, 1, -1), 0, 4, { shift: 0.5, low: -2, high: 1 }, 1).toFixed(2); // => "0.67"
+ * Math.abs(bestRatio((ratio) => (ratio - 0.6) ** 2, 0.3) - 0.6) < 0.01; // => true
  */
-export function leastErrorStep(
-  values: Float32Array,
-  start: number,
-  end: number,
-  grid: UniformGrid,
-  largest: number,
-  least = 0.3,
-): number {
-  // Reciprocals of denormals overflow; such weights are as good as zero.
-  if (largest < 2 ** -120) return largest;
-  const error = (ratio: number): number => gridError(values, start, end, grid, ratio * largest);
+export function bestRatio(error: (ratio: number) => number, least: number): number {
   const spacing = (1 - least) / scanPoints;
   let best = 1;
   let leastError = error(1);
@@ -83,5 +72,23 @@ export function leastErrorStep(
     }
   }
   const [refined, refinedError] = errorLeft < errorRight ? [left, errorLeft] : [right, errorRight];
-  return (refinedError < leastError ? refined : best) * largest;
+  return refinedError < leastError ? refined : best;
+}
+
+/**
+ * The step of least squared error between 0.3 and 1 times the largest.
+ *
+ * @param largest the step at which nothing is clipped
+ * @example
+ * leastErrorStep(Float32Array.of(1, 1, 1, -1), 0, 4, { shift: 0.5, low: -2, high: 1 }, 1).toFixed(2); // => "0.67"
+ */
+export function leastErrorStep(
+  values: Float32Array,
+  start: number,
+  end: number,
+  grid: UniformGrid,
+  largest: number,
+): number {
+  if (largest === 0) return 0;
+  return largest * bestRatio((ratio) => gridError(values, start, end, grid, ratio * largest), 0.3);
 }
