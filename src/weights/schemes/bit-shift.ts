@@ -13,7 +13,7 @@ import { fillFromLevels, NearestLevel } from '../levels.js';
 import { defineScheme, parameterOf } from '../recipe.js';
 import { floorLog2, largestMagnitude, powerOfTwo } from '../rounding.js';
 import { roundScales } from '../scales.js';
-import { bestRatio } from '../step-search.js';
+import { bestFactor, settle } from '../step-search.js';
 
 const widths = [2, 3, 4] as const;
 
@@ -58,21 +58,27 @@ export function shiftRound(value: number, bits: number, scale = 1): number {
   return value < 0 ? -magnitude : magnitude;
 }
 
-function squaredError(
+/** Squared error of values[start .. end) at a scale, and the scale that is best for those levels. */
+function errorAndBetterScale(
   values: Float32Array,
   start: number,
   end: number,
   { magnitudes, nearest }: ShiftTable,
   scale: number,
-): number {
+): { readonly error: number; readonly better: number } {
   const inverse = 1 / scale;
   let sum = 0;
+  let product = 0;
+  let energy = 0;
   for (let i = start; i < end; i++) {
     const magnitude = Math.abs(values[i]) * inverse;
-    const error = magnitude - magnitudes[nearest.of(magnitude)];
+    const level = magnitudes[nearest.of(magnitude)];
+    const error = magnitude - level;
     sum += error * error;
+    product += magnitude * level;
+    energy += level * level;
   }
-  return sum * scale * scale;
+  return { error: sum * scale * scale, better: energy > 0 ? (scale * product) / energy : scale };
 }
 
 /** Exponents below the one that holds the largest magnitude that are tried. */
@@ -107,10 +113,10 @@ export const bitShiftScheme = defineScheme({
     for (let g = 0; g < exact.length; g++) {
       const largest = largestMagnitude(values, starts[g], starts[g + 1]);
       if (largest === 0) continue;
-      const error = (scale: number): number => squaredError(values, starts[g], starts[g + 1], table, scale);
+      const at = (scale: number) => errorAndBetterScale(values, starts[g], starts[g + 1], table, scale);
       exact[g] = options.search
-        ? largest * bestRatio((ratio) => error(ratio * largest), 0.2)
-        : bestPowerOfTwo(error, largest);
+        ? settle(largest * bestFactor((factor) => at(factor * largest).error), (scale) => at(scale).better)
+        : bestPowerOfTwo((scale) => at(scale).error, largest);
     }
     const scales = roundScales(exact, form.scales);
     const signBit = 1 << (form.bits - 1);

@@ -41,10 +41,13 @@ const codeOf = (value: number, perUnit: number, zero: number, most: number): num
   return code > most ? most : code < 0 ? 0 : code;
 };
 
-/** sign(x) max(|x| - |x|^(p-1) / beta, 0), with 0 for 0. */
-function shrink(error: number, beta: number): number {
+/** Largest magnitude that surely shrinks to 0: |x| = |x|^(p-1) / beta there, less a little for rounding. */
+const shrinksToZero = (beta: number): number => 0.999 * beta ** (-1 / (2 - power));
+
+/** sign(x) max(|x| - |x|^(p-1) / beta, 0); magnitudes up to `zeroUpTo` need no power. */
+function shrink(error: number, beta: number, zeroUpTo: number): number {
   const magnitude = Math.abs(error);
-  if (magnitude === 0) return 0;
+  if (magnitude <= zeroUpTo) return 0;
   const shrunk = magnitude - magnitude ** (power - 1) / beta;
   return shrunk > 0 ? Math.sign(error) * shrunk : 0;
 }
@@ -67,6 +70,7 @@ function fitZeros(
   let leastError = Number.POSITIVE_INFINITY;
   for (let round = 0; round < rounds; round++) {
     const next = new Float32Array(fitted.length);
+    const zeroUpTo = shrinksToZero(beta);
     let total = 0;
     for (let g = 0; g < fitted.length; g++) {
       let sum = 0;
@@ -74,7 +78,7 @@ function fitZeros(
         const code = codeOf(values[i], perUnit[g], fitted[g], most);
         const error = fround(values[i] - fround((code - fitted[g]) / perUnit[g]));
         total += Math.abs(error);
-        sum += code - (values[i] - shrink(error, beta)) * perUnit[g];
+        sum += code - (values[i] - shrink(error, beta, zeroUpTo)) * perUnit[g];
       }
       next[g] = sum / (starts[g + 1] - starts[g]);
     }
