@@ -26,9 +26,7 @@ export function gaussianTensor(rows: number, columns: number, seed = 1, name = '
 
 /** A golden file of this folder's subject (test/golden/weights). */
 export function golden<T>(name: string): T {
-  return JSON.parse(
-    readFileSync(new URL(`../../golden/weights/${name}.json`, import.meta.url), 'utf8'),
-  ) as T;
+  return JSON.parse(readFileSync(new URL(`../../golden/weights/${name}.json`, import.meta.url), 'utf8')) as T;
 }
 
 /** A matrix of a golden file as a tensor. */
