@@ -46,7 +46,7 @@ export function gaussianWeights(rows: number): WeightTensor {
 }
 
 /** Time spent on measuring one speed, and the most runs of it. */
-const enough = { milliseconds: 150, runs: 5 };
+const enough = { milliseconds: 250, runs: 9 };
 
 /** Best of several runs, bytes of float32 per second, and the last result. */
 function timed<T>(weights: number, run: () => T): readonly [result: T, speed: number] {
