@@ -7,7 +7,7 @@ import { FormatError, UsageError } from '../../../src/errors.js';
 import { schemes } from '../../../src/weights/registry.js';
 import { distortionOf } from '../../../src/weights/report.js';
 import type { Scheme, SchemeOptions, WeightTensor } from '../../../src/weights/scheme.js';
-import { gaussianTensor, roundTrip } from './support.js';
+import { congruential, gaussianTensor, roundTrip } from './support.js';
 
 /** Mean of x x^T of inputs whose neighbours are correlated. */
 function hessian(columns: number): Float32Array {
@@ -133,6 +133,25 @@ describe.each(all)('%s, %f bits', (_name, bits, scheme) => {
     const longer = new Uint8Array(bytes.length + 1);
     longer.set(bytes);
     expect(() => scheme.unpack(longer, 'w', tensor.shape)).toThrow(FormatError);
+  });
+
+  it('reads damaged bytes as finite weights or refuses them', () => {
+    const uniform = congruential(12);
+    for (let turn = 0; turn < 60; turn++) {
+      const damaged = bytes.slice();
+      for (let k = 0; k <= turn % 3; k++) {
+        // Early bytes are headers and scales more often than chance would have it.
+        const at = Math.floor(uniform() ** 3 * damaged.length);
+        damaged[at] = Math.floor(uniform() * 256);
+      }
+      try {
+        const back = scheme.dequantize(scheme.unpack(damaged, 'w', tensor.shape));
+        expect(back.length).toBe(tensor.values.length);
+        expect(back.some(Number.isNaN)).toBe(false);
+      } catch (error) {
+        expect(error).toBeInstanceOf(FormatError);
+      }
+    }
   });
 
   it('refuses options that it does not have', () => {
