@@ -37,10 +37,20 @@ export interface SchemeOptions {
   readonly granularity?: Granularity;
   /** Columns' second moments [columns, columns] (calibrated schemes): mean of x x^T over inputs of the layer. */
   readonly hessian?: Float32Array;
-  /** Importance of every weight's squared error, of the tensor's shape. */
+  /** Importance of every weight's squared error, of the tensor's shape; asks for a search. */
   readonly importance?: Float32Array;
   /** Decides every random choice. */
   readonly seed?: number;
+  /** How scales are kept; default float16, relative to a power of two of the tensor so that no size is too small. */
+  readonly scales?: 'float16' | 'float32';
+  /** Search the scales for the least squared error instead of covering the largest weight. */
+  readonly search?: boolean;
+  /** Added to the Hessian's diagonal, relative to its mean: calibrated schemes. */
+  readonly damping?: number;
+  /** Quantize columns in the order of falling second moments: calibrated schemes. */
+  readonly actOrder?: boolean;
+  /** How the power of two of a block is chosen: microscaling schemes. */
+  readonly exponent?: 'floor' | 'ceil' | 'rceil' | 'even';
   /** Quantization step relative to the tensor's standard deviation, and price of a bit: entropy-coded schemes. */
   readonly step?: number;
   readonly lagrangian?: number;
@@ -53,10 +63,14 @@ export interface Scheme {
   /** Bits of a code that it offers, least first; fractions where it is entropy-coded or ternary. */
   readonly bitWidths: readonly number[];
   readonly defaultGranularity: Granularity;
+  /** Options that `quantize` takes, where the scheme says. */
+  readonly options?: readonly (keyof SchemeOptions)[];
+  /** Whether `quantize` needs the option `hessian`. */
+  readonly calibrated?: boolean;
   /** @throws UsageError for values that are not finite, with the tensor's name, and for options it does not have. */
   quantize(tensor: WeightTensor, options?: SchemeOptions): QuantizedTensor;
   dequantize(quantized: QuantizedTensor): Float32Array;
   pack(quantized: QuantizedTensor): Uint8Array;
-  /** @throws FormatError for bytes that `pack` cannot have written. */
+  /** @throws FormatError for bytes of another length or form than `pack` gives a tensor of that shape. */
   unpack(bytes: Uint8Array, name: string, shape: readonly number[]): QuantizedTensor;
 }
