@@ -2,7 +2,7 @@
  * What encoders do with bins besides coding them: price them, and let contexts learn them.
  */
 import type { BinSink } from './arithmetic-coder.js';
-import { Contexts, pricePerBit } from './contexts.js';
+import { binPrices, Contexts, pricePerBit } from './contexts.js';
 import { putLevel } from './levels.js';
 
 /** Prices of a 0 and a 1 at `2 * ((S >> shift) + offset) + bin`, in 2^-15 bit. */
@@ -11,6 +11,9 @@ export interface PriceTable {
   readonly shift: number;
   readonly offset: number;
 }
+
+/** What bins cost in a stream. */
+export const streamPrices: PriceTable = { prices: binPrices, shift: 7, offset: 32 };
 
 const none = new Contexts(0);
 

@@ -10,8 +10,8 @@
  * sign, m = max(1, floor(|weight| / step) - 1): one of each residue modulo 4, which is what tells subsets of the grid apart.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
-import { Learner, Pricer } from './bin-sinks.js';
-import { binPrices, Contexts, pricePerBit } from './contexts.js';
+import { Learner, Pricer, streamPrices } from './bin-sinks.js';
+import { Contexts, pricePerBit } from './contexts.js';
 import { contextCount, isSettable, magnitudeFlags, putLevel, settableContexts, traceOf } from './levels.js';
 
 export interface LevelTask {
@@ -57,7 +57,7 @@ export function referenceLevels({ weights, step, lagrangian, importance, sets }:
   const predecessors = predecessorsOf(machines.nnc8);
   const scale = lagrangian / pricePerBit;
   const contexts = startContexts(sets, true);
-  const pricer = new Pricer({ prices: binPrices, shift: 7, offset: 32 }, magnitudeFlags);
+  const pricer = new Pricer(streamPrices, magnitudeFlags);
   const learner = new Learner(contexts);
   const arrivals: Arrival[][] = [];
   let costs = Array<number>(states).fill(Infinity);
