@@ -14,14 +14,8 @@ import { layoutOf } from '../layout.js';
 import { checkOptions, checkTensor, parameterOf } from '../recipe.js';
 import type { QuantizedTensor, Scheme, SchemeOptions } from '../scheme.js';
 import { type BitshiftCode, codeTable } from './bitshift-codes.js';
-import {
-  BitshiftSearch,
-  leastLength,
-  readRing,
-  ringStates,
-  stateBitsRange,
-  writeRing,
-} from './bitshift-trellis.js';
+import { BitshiftSearch } from './bitshift-search.js';
+import { leastLength, readRing, ringStates, stateBitsRange, writeRing } from './bitshift-trellis.js';
 import { inverseRandomHadamard, randomHadamard, randomSigns, transformHessian } from './hadamard.js';
 import { quantizeBlocks } from './ldlq.js';
 
@@ -195,7 +189,7 @@ function bitshiftScheme(code: BitshiftCode): Scheme {
       const values = codeTable(code, stateBits);
       const scale = Math.fround(rootMeanSquare(weights) / rootMeanSquare(values));
       if (scale === 0) return assemble(tensor, form, codes, 0);
-      const search = new BitshiftSearch(values, stateBits, bits, sequenceLength);
+      const search = new BitshiftSearch({ values, stateBits, valueBits: bits, longest: sequenceLength });
 
       const quantizeBlock = (block: Float64Array, first: number): Float64Array => {
         const place = blocks.get(first) as Block;
