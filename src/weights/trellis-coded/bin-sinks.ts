@@ -1,9 +1,14 @@
 /**
  * What encoders do with bins besides coding them: price them, and let contexts learn them.
+ *
+ * Prices are integers, in 2^-15 bit, so that the last bit of a logarithm, which differs between machines, cannot change a decision.
  */
 import type { BinSink } from './arithmetic-coder.js';
-import { binPrices, Contexts, pricePerBit } from './contexts.js';
+import { Contexts, rareWidths } from './contexts.js';
 import { putLevel } from './levels.js';
+
+/** Units of a bit in prices. */
+export const pricePerBit = 32768;
 
 /** Prices of a 0 and a 1 at `2 * ((S >> shift) + offset) + bin`, in 2^-15 bit. */
 export interface PriceTable {
@@ -12,8 +17,30 @@ export interface PriceTable {
   readonly offset: number;
 }
 
-/** What bins cost in a stream. */
-export const streamPrices: PriceTable = { prices: binPrices, shift: 7, offset: 32 };
+/**
+ * What bins cost in a stream: minus log2 of the part of the range, averaged over ranges that are as frequent as their inverse.
+ */
+export const streamPrices = ((): PriceTable => {
+  const prices = new Int32Array(128);
+  for (let row = 1; row < 64; row++) {
+    const level = row - 32;
+    let [rare, common, weights] = [0, 0, 0];
+    for (let range = 256; range < 512; range++) {
+      const width = rareWidths[8 * Math.abs(level) + ((range >> 5) & 7)];
+      rare -= Math.log2(width / range) / range;
+      common -= Math.log2(1 - width / range) / range;
+      weights += 1 / range;
+    }
+    const likely = level >= 0 ? 1 : 0;
+    prices[2 * row + likely] = Math.round((pricePerBit * common) / weights);
+    prices[2 * row + 1 - likely] = Math.round((pricePerBit * rare) / weights);
+  }
+  return { prices, shift: 7, offset: 32 };
+})();
+
+/** Price of a bin under a context in state S. */
+export const priceOf = ({ prices, shift, offset }: PriceTable, state: number, bin: number): number =>
+  prices[2 * ((state >> shift) + offset) + bin];
 
 const none = new Contexts(0);
 
@@ -31,8 +58,7 @@ export class Pricer implements BinSink {
   }
 
   bin(context: number, bin: number): void {
-    const { prices, shift, offset } = this.#table;
-    this.#price += prices[2 * ((this.#contexts.state(context) >> shift) + offset) + bin];
+    this.#price += priceOf(this.#table, this.#contexts.state(context), bin);
   }
 
   bypass(_value: number, count: number): void {

@@ -4,7 +4,7 @@
  * A context holds two estimates of the log-odds of a 1, one fast and one slow, both integers; their sum, the slow one plus 16
  * times the fast one, is its state S, within ±3900. S >= 0 means that 1 is more probable. Every bin moves both estimates
  * by a table look-up and a shift. A context starts in one of nine initial sets, which fix state and speeds.
- * Integers only, but for the prices of bins, which only encoders look at.
+ * Integers only.
  * Source: ISO/IEC 15938-17 (NNR), which shares its models with DeepCABAC.
  */
 
@@ -59,31 +59,6 @@ export const rareWidths = Uint8Array.from(
   { length: 256 },
   (_, i) => (rangeBase[i >> 3] * (9 + (i & 7))) >> 3,
 );
-
-/** Units of a bit in prices: integers, so that the last bit of a logarithm cannot change a decision. */
-export const pricePerBit = 32768;
-
-/**
- * Prices of a 0 and a 1 at `2 * ((S >> 7) + 32) + bin`, in 2^-15 bit: minus log2 of the part of the range, averaged over ranges that are
- * as frequent as their inverse.
- */
-export const binPrices = ((): Int32Array => {
-  const prices = new Int32Array(128);
-  for (let row = 1; row < 64; row++) {
-    const level = row - 32;
-    let [rare, common, weights] = [0, 0, 0];
-    for (let range = 256; range < 512; range++) {
-      const width = rareWidths[8 * Math.abs(level) + ((range >> 5) & 7)];
-      rare -= Math.log2(width / range) / range;
-      common -= Math.log2(1 - width / range) / range;
-      weights += 1 / range;
-    }
-    const likely = level >= 0 ? 1 : 0;
-    prices[2 * row + likely] = Math.round((pricePerBit * common) / weights);
-    prices[2 * row + 1 - likely] = Math.round((pricePerBit * rare) / weights);
-  }
-  return prices;
-})();
 
 /**
  * A row of contexts, all in initial set 0 at first.

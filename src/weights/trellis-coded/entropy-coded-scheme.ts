@@ -36,10 +36,10 @@ const [fewestBits, mostBits] = [0.05, 20];
 /** Relative deviation from the bits that were asked for. */
 const tolerance = 0.004;
 const searchSteps = 14;
-/** Longer tensors are searched in a sample first. */
-const sampleThreshold = 1 << 19;
+/** Of longer tensors a sample is searched first. */
+const sampleThreshold = 1 << 17;
 const sampleRuns = 16;
-const sampleRun = 1 << 13;
+const sampleRun = 1 << 12;
 
 const largestFloat32 = (2 - 2 ** -23) * 2 ** 127;
 
@@ -57,16 +57,16 @@ function streamOf(levels: Int32Array, dependent: boolean): Uint8Array {
   return encodeLevels(levels, { dependent, sets: chooseInitialSets(levels, dependent) });
 }
 
-function codeAt(
-  { dependent, levels: search }: Coding,
-  source: Source,
-  step: number,
-  lagrangian: number,
-): Coded {
-  const task = { ...source, step, lagrangian };
-  const sets = chooseInitialSets(search(task), dependent);
-  const levels = search({ ...task, sets });
-  return { levels, bits: 8 * (headerBytes + streamOf(levels, dependent).length) };
+/** Initial sets for levels at a step: by a first search, in runs of a long tensor. */
+function setsAt({ dependent, levels }: Coding, source: Source, step: number, lagrangian: number): Uint8Array {
+  return chooseInitialSets(levels({ ...sampleOf(source), step, lagrangian }), dependent);
+}
+
+/** Levels and bits at a step. */
+function codeAt(coding: Coding, source: Source, step: number, lagrangian: number): Coded {
+  const sets = setsAt(coding, source, step, lagrangian);
+  const levels = coding.levels({ ...source, step, lagrangian, sets });
+  return { levels, bits: 8 * (headerBytes + streamOf(levels, coding.dependent).length) };
 }
 
 /** Standard deviation; root mean square where all weights are equal, 1 where all are 0. */
@@ -78,8 +78,10 @@ function spreadOf(weights: Float32Array): number {
   return Math.sqrt(squares / weights.length) || Math.abs(weights[0] ?? 0) || 1;
 }
 
-/** Evenly spaced runs of a long tensor. */
-function sampleOf({ weights, importance }: Source): Source {
+/** Evenly spaced runs of a long tensor; a short one itself. */
+function sampleOf(source: Source): Source {
+  const { weights, importance } = source;
+  if (weights.length <= sampleThreshold) return source;
   const pick = (values: Float32Array): Float32Array => {
     const sample = new Float32Array(sampleRuns * sampleRun);
     for (let run = 0; run < sampleRuns; run++) {
@@ -98,7 +100,10 @@ function leastStep(weights: Float32Array): number {
   return Math.max(2 ** -149, Math.fround((largest / largestLevel) * 1.001));
 }
 
-/** The step nearest to the wanted bits, with its levels; `start` is a guess. */
+/**
+ * The step nearest to the wanted bits, with its levels: by secants over the logarithm of the step, within what is known to be too
+ * fine and too coarse. `start` is a guess.
+ */
 function searchStep(
   coding: Coding,
   source: Source,
@@ -107,27 +112,28 @@ function searchStep(
   start: number,
 ): Coded & { readonly step: number } {
   const least = leastStep(source.weights);
-  const count = source.weights.length;
-  const at = (step: number) => ({ step, ...codeAt(coding, source, step, lagrangian) });
-  const excess = ({ bits }: Coded): number => bits / count - wanted;
-  let tried = at(Math.max(least, Math.fround(start)));
+  const at = (logarithm: number) => {
+    const step = Math.max(least, Math.fround(2 ** logarithm));
+    const coded = codeAt(coding, source, step, lagrangian);
+    return { ...coded, step, excess: coded.bits / source.weights.length - wanted };
+  };
+  let logarithm = Math.log2(start);
+  let tried = at(logarithm);
   let best = tried;
-  // Steps that are too fine and too coarse; bits fall by about one per octave.
-  let fine: { step: number; excess: number } | undefined;
-  let coarse: { step: number; excess: number } | undefined;
-  for (let i = 0; i < searchSteps && Math.abs(excess(best)) > tolerance * wanted; i++) {
-    const off = excess(tried);
-    if (off > 0) fine = { step: tried.step, excess: off };
-    else coarse = { step: tried.step, excess: off };
-    let step = tried.step * 2 ** Math.min(4, Math.max(-4, off));
-    if (fine && coarse) {
-      const share = Math.min(0.9, Math.max(0.1, fine.excess / (fine.excess - coarse.excess)));
-      step = fine.step * (coarse.step / fine.step) ** share;
-    }
-    step = Math.max(least, Math.fround(step));
-    if (step === tried.step) break;
-    tried = at(step);
-    if (Math.abs(excess(tried)) < Math.abs(excess(best))) best = tried;
+  let [fine, coarse] = [-Infinity, Infinity];
+  // Bits fall by one per octave where steps are small.
+  let slope = -1;
+  for (let i = 0; i < searchSteps && Math.abs(best.excess) > tolerance * wanted; i++) {
+    if (tried.excess > 0) fine = logarithm;
+    else coarse = logarithm;
+    let next = logarithm - Math.min(4, Math.max(-4, tried.excess / slope));
+    if (!(next > fine && next < coarse)) next = (fine + coarse) / 2;
+    const before = tried;
+    tried = at(next);
+    if (tried.step === before.step) break;
+    slope = Math.min(-0.2, Math.max(-3, (tried.excess - before.excess) / (next - logarithm)));
+    logarithm = next;
+    if (Math.abs(tried.excess) < Math.abs(best.excess)) best = tried;
   }
   return best;
 }

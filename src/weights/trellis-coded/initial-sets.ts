@@ -6,8 +6,9 @@
  * statistics hardly change, the slow ones save about one bit in a hundred.
  */
 import type { BinSink } from './arithmetic-coder.js';
-import { binPrices, Contexts, initialSets, pricePerBit } from './contexts.js';
-import { isSettable, putLevels, settableContexts } from './levels.js';
+import { priceOf, pricePerBit, streamPrices } from './bin-sinks.js';
+import { Contexts, initialSets } from './contexts.js';
+import { isSettable, putLevels, settableContexts, stateAfter } from './levels.js';
 
 /** Price of naming a set other than 0: three bypass bins, and a bin that is seldom 1. */
 const namePrice = 3.5 * pricePerBit;
@@ -25,7 +26,7 @@ class SetTrial implements BinSink {
   bin(context: number, bin: number): void {
     const first = context * initialSets.length;
     for (let i = first; i < first + initialSets.length; i++) {
-      this.prices[i] += binPrices[2 * ((this.#trials.state(i) >> 7) + 32) + bin];
+      this.prices[i] += priceOf(streamPrices, this.#trials.state(i), bin);
       this.#trials.adapt(i, bin);
     }
   }
@@ -33,22 +34,40 @@ class SetTrial implements BinSink {
   bypass(): void {}
 }
 
+/** Longer streams are tried in so many runs of so many levels. */
+const longest = 1 << 18;
+const runs = 16;
+const runLength = 1 << 13;
+
 /**
- * The cheapest initial set of each context for these levels, `[settableContexts]`.
+ * The cheapest initial set of each context for these levels, `[settableContexts]`. Of long streams only runs are looked at.
  *
  * @example
  * chooseInitialSets(new Int32Array(0), true).every((set) => set === 0); // => true
  */
 export function chooseInitialSets(levels: Int32Array, dependent: boolean): Uint8Array {
   const trial = new SetTrial();
-  putLevels(trial, levels, dependent);
+  if (levels.length <= longest) {
+    putLevels(trial, levels, dependent);
+  } else {
+    let [state, at] = [0, 0];
+    for (let run = 0; run < runs; run++) {
+      const start = Math.floor(((levels.length - runLength) * run) / (runs - 1));
+      if (dependent) state = stateAfter(levels.subarray(at, start), state);
+      at = start;
+      putLevels(trial, levels.subarray(start, start + runLength), dependent, state);
+    }
+  }
   const sets = new Uint8Array(settableContexts);
   for (let context = 0; context < settableContexts; context++) {
     if (!isSettable(context, dependent)) continue;
     let best = Infinity;
     for (let set = 0; set < initialSets.length; set++) {
       const cost = trial.prices[context * initialSets.length + set] + (set > 0 ? namePrice : 0);
-      if (cost < best) [best, sets[context]] = [cost, set];
+      if (cost < best) {
+        best = cost;
+        sets[context] = set;
+      }
     }
   }
   return sets;

@@ -103,13 +103,19 @@ function getLevel(decoder: ArithmeticDecoder, state: number, trace: number): num
 export const isSettable = (context: number, dependent: boolean): boolean =>
   context < settableContexts && (dependent || context < 3 || context >= signContexts);
 
-/** Hands all levels to a sink, in order. */
-export function putLevels(sink: BinSink, levels: Int32Array, dependent: boolean): void {
-  let [state, trace] = [0, 0];
+/** Trellis state after some levels. */
+export function stateAfter(levels: Int32Array, state: number): number {
+  for (let n = 0; n < levels.length; n++) state = next[2 * state + (levels[n] & 1)];
+  return state;
+}
+
+/** Hands all levels to a sink, in order, from a trellis state on. */
+export function putLevels(sink: BinSink, levels: Int32Array, dependent: boolean, state = 0): void {
+  let trace = 0;
   for (let n = 0; n < levels.length; n++) {
     const level = levels[n];
     putLevel(sink, level, state, trace);
-    trace = level === 0 ? 0 : level < 0 ? 1 : 2;
+    trace = traceOf(level);
     if (dependent) state = next[2 * state + (level & 1)];
   }
 }
@@ -182,7 +188,7 @@ export function decodeLevels(
   for (let n = 0; n < count; n++) {
     const level = getLevel(decoder, state, trace);
     levels[n] = level;
-    trace = level === 0 ? 0 : level < 0 ? 1 : 2;
+    trace = traceOf(level);
     if (dependent) state = next[2 * state + (level & 1)];
   }
   decoder.finish();

@@ -8,8 +8,8 @@
  * Source: fraunhoferhhi/nncodec at 0e3dcd2, from a description; its streams for tiny tensors are in test/golden/weights.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
-import { Learner, Pricer, type PriceTable } from './bin-sinks.js';
-import { Contexts, pricePerBit } from './contexts.js';
+import { Learner, Pricer, type PriceTable, pricePerBit } from './bin-sinks.js';
+import { Contexts } from './contexts.js';
 import { contextCount, putLevel, traceOf } from './levels.js';
 
 /** Magnitude flags of its rate model. */

@@ -6,8 +6,8 @@
  * its level is zero; tracing back works the level out again.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
-import { Learner } from './bin-sinks.js';
-import { binPrices, type Contexts, pricePerBit } from './contexts.js';
+import { Learner, priceOf, pricePerBit, streamPrices } from './bin-sinks.js';
+import type { Contexts } from './contexts.js';
 import {
   magnitudeContexts,
   magnitudeFlags,
@@ -20,18 +20,15 @@ import { interval, type LevelTask, lag, startContexts } from './search.js';
 
 const states = machines.nnc8.states;
 
-/** Source and residue modulo 4 of both ways into a state, at `2 * state + way`; a residue that zero has too is even or 3. */
-const sources = new Uint8Array(2 * states);
-const residues = new Uint8Array(2 * states);
-predecessorsOf(machines.nnc8).forEach((ways, state) => {
-  ways.forEach(({ state: source, parity }, way) => {
-    sources[2 * state + way] = source;
-    residues[2 * state + way] = source & 1 ? 3 - 2 * parity : 2 * parity;
-  });
-});
+/** Branches are numbered 2 source + parity. Both branches into a state, at `2 * state + way`. */
+const arrivals = Uint8Array.from(
+  predecessorsOf(machines.nnc8).flatMap((ways) => ways.map(({ state, parity }) => 2 * state + parity)),
+);
 
-/** Whether zero is on the branch of a residue: residue 0 under Q0, 3 under Q1. */
-const offersZero = Uint8Array.of(1, 0, 0, 1);
+/** Residue modulo 4 of each branch's integers; zero is on the branches of parity 0 as well. */
+const residues = Uint8Array.from({ length: 2 * states }, (_, branch) =>
+  machines.nnc8.quantizerOf[branch >> 1] ? 3 - 2 * (branch & 1) : 2 * (branch & 1),
+);
 
 const prefixContext = prefixContexts(magnitudeFlags);
 
@@ -48,7 +45,7 @@ class LevelPrices {
 
   update(contexts: Contexts): void {
     const price = (context: number, bin: number): number =>
-      binPrices[2 * ((contexts.state(context) >> 7) + 32) + bin];
+      priceOf(streamPrices, contexts.state(context), bin);
     for (let i = 0; i < 48; i++) this.significance[i] = price(i >> 1, i & 1);
     for (let i = 0; i < 6; i++) this.sign[i] = price(signContexts + (i >> 1), i & 1);
     for (let negative = 0; negative < 2; negative++) {
@@ -91,12 +88,12 @@ function traceBack(
 ): void {
   for (let n = end - 1; n >= start; n--) {
     const decision = survivors[n] >> (2 * state);
-    const way = 2 * state + (decision & 1);
-    const source = sources[way];
+    const branch = arrivals[2 * state + (decision & 1)];
+    const source = branch >> 1;
     let level = 0;
     if (!(decision & 2)) {
       const first = firstCandidate(Math.abs(weights[n]) / step);
-      const half = (first + ((residues[way] - first) & 3) + 1) >> 1;
+      const half = (first + ((residues[branch] - first) & 3) + 1) >> 1;
       level = weights[n] < 0 ? -half : half;
     }
     visit(n, level, source);
@@ -129,8 +126,9 @@ export function searchLevels(task: LevelTask): Int32Array {
   const survivors = new Uint16Array(count);
   const levels = new Int32Array(count);
   const statesBefore = new Uint8Array(interval + lag);
-  let costs = new Float64Array(states).fill(Infinity);
-  let extended = new Float64Array(states);
+  const costs = new Float64Array(states).fill(Infinity);
+  const branchCosts = new Float64Array(2 * states);
+  const isNonzero = new Uint8Array(states);
   costs[0] = 0;
   let traces = new Uint8Array(states);
   let extendedTraces = new Uint8Array(states);
@@ -144,44 +142,39 @@ export function searchLevels(task: LevelTask): Int32Array {
     const magnitude = Math.abs(weight) / step;
     const negative = weight < 0 ? 1 : 0;
     const factor = importance ? importance[n] : 1;
-    const first = firstCandidate(magnitude);
-    for (let candidate = first; candidate < first + 4; candidate++) {
+    const smallest = firstCandidate(magnitude);
+    for (let candidate = smallest; candidate < smallest + 4; candidate++) {
       const error = magnitude - candidate;
       errors[candidate & 3] = factor * error * error;
       magnitudePrices[candidate & 3] = prices.ofMagnitude((candidate + 1) >> 1, negative);
     }
     const zeroError = factor * magnitude * magnitude;
     const signTrace = 1 + (1 - negative);
+    for (let source = 0; source < states; source++) {
+      const before = costs[source];
+      const trace = traces[source];
+      const context = 6 * source + 2 * trace;
+      const price = significance[context + 1] + sign[2 * trace + negative];
+      const even = residues[2 * source];
+      const odd = residues[2 * source + 1];
+      const zero = before + (zeroError + scale * significance[context]);
+      const nonzero = before + (errors[even] + scale * (price + magnitudePrices[even]));
+      isNonzero[source] = nonzero < zero ? 1 : 0;
+      branchCosts[2 * source] = nonzero < zero ? nonzero : zero;
+      branchCosts[2 * source + 1] = before + (errors[odd] + scale * (price + magnitudePrices[odd]));
+    }
     let decisions = 0;
     for (let state = 0; state < states; state++) {
-      let least = Infinity;
-      let decision = 0;
-      for (let way = 0; way < 2; way++) {
-        const source = sources[2 * state + way];
-        const residue = residues[2 * state + way];
-        const trace = traces[source];
-        const context = 2 * (3 * source + trace);
-        const before = costs[source];
-        if (offersZero[residue]) {
-          const cost = before + (zeroError + scale * significance[context]);
-          if (cost < least) {
-            least = cost;
-            decision = way + 2;
-          }
-        }
-        const price = significance[context + 1] + sign[2 * trace + negative] + magnitudePrices[residue];
-        const cost = before + (errors[residue] + scale * price);
-        if (cost < least) {
-          least = cost;
-          decision = way;
-        }
-      }
-      extended[state] = least;
-      extendedTraces[state] = decision & 2 ? 0 : signTrace;
-      decisions |= decision << (2 * state);
+      const first = arrivals[2 * state];
+      const second = arrivals[2 * state + 1];
+      const way = branchCosts[second] < branchCosts[first] ? 1 : 0;
+      const branch = way ? second : first;
+      const isZero = branch & 1 ? 0 : 1 - isNonzero[branch >> 1];
+      costs[state] = branchCosts[branch];
+      extendedTraces[state] = isZero ? 0 : signTrace;
+      decisions |= (way + 2 * isZero) << (2 * state);
     }
     survivors[n] = decisions;
-    [costs, extended] = [extended, costs];
     [traces, extendedTraces] = [extendedTraces, traces];
 
     if ((n + 1) % interval === 0 && n + 1 - lag > learned) {

@@ -10,8 +10,8 @@
  * sign, m = max(1, floor(|weight| / step) - 1): one of each residue modulo 4, which is what tells subsets of the grid apart.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
-import { Learner, Pricer, streamPrices } from './bin-sinks.js';
-import { Contexts, pricePerBit } from './contexts.js';
+import { Learner, Pricer, pricePerBit, streamPrices } from './bin-sinks.js';
+import { Contexts } from './contexts.js';
 import { contextCount, isSettable, magnitudeFlags, putLevel, settableContexts, traceOf } from './levels.js';
 
 export interface LevelTask {

@@ -4,8 +4,7 @@
  * One weight after the other takes the cheapest of zero and the two integers about it (rate-distortion optimised quantization), given the
  * levels before; contexts learn each decision at once.
  */
-import { Learner, Pricer, streamPrices } from './bin-sinks.js';
-import { pricePerBit } from './contexts.js';
+import { Learner, Pricer, pricePerBit, streamPrices } from './bin-sinks.js';
 import { magnitudeFlags, putLevel, traceOf } from './levels.js';
 import { type LevelTask, startContexts } from './search.js';
 
