@@ -1,10 +1,10 @@
 /**
  * Binary arithmetic coder with adaptive contexts: a number between 0 and 1, known ever better as bins come.
  *
- * The coder holds an interval, its start `low` and its width `range` of nine bits (256 to 510 between bins). A context's bin takes
- * the upper part of `rareWidths` if it is the less probable one, the lower part otherwise; a bypass bin takes a half. The
- * stream is the interval's start after a terminating bin, then a 1, then zeros to the end of the byte.
- * Bytes that wait for a carry are held back: one byte and the 0xff after it.
+ * The coder holds an interval, its start `low` and its width `range` of nine bits (256 to 510 between bins). A
+ * context's bin takes the upper part of `rareWidths` if it is the less probable one, the lower part otherwise; a
+ * bypass bin takes a half. The stream is the interval's start after a terminating bin, then a 1, then zeros to the
+ * end of the byte. Bytes that wait for a carry are held back: one byte and the 0xff after it.
  * Source: ISO/IEC 15938-17 (NNR), clause on arithmetic coding; the same engine as H.265 and H.266 have.
  */
 import { FormatError, IntegrityError } from '../../errors.js';
@@ -122,8 +122,8 @@ export class ArithmeticEncoder implements BinSink {
 }
 
 /**
- * Reads what an `ArithmeticEncoder` wrote, with contexts that start as its did. Never reads outside its bytes: those after the
- * end count as zeros, and whoever needs more than two of them has a damaged stream.
+ * Reads what an `ArithmeticEncoder` wrote, with contexts that start as its did. Never reads outside its bytes:
+ * those after the end count as zeros, and whoever needs more than two of them has a damaged stream.
  *
  * @example
  * const encoder = new ArithmeticEncoder(new Contexts(1));
@@ -201,8 +201,8 @@ export class ArithmeticDecoder {
    * @throws IntegrityError where it does not, or where it does not end as encoders end it
    */
   finish(): void {
-    // After the terminating bin the window begins one bit before the stop bit. The interval's start ends with eight bits that were not
-    // written, the first of which may be 1: so the window lies 128 or 0 above it.
+    // After the terminating bin the window begins one bit before the stop bit. The interval's start ends with eight
+    // bits that were not written, the first of which may be 1: so the window lies 128 or 0 above it.
     const rest = this.#value - ((this.#range - 2) << 7);
     const shifts = 8 * this.#position + this.#need - 8;
     const length = Math.ceil((shifts + 9) / 8);

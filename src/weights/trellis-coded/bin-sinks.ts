@@ -1,7 +1,8 @@
 /**
  * What encoders do with bins besides coding them: price them, and let contexts learn them.
  *
- * Prices are integers, in 2^-15 bit, so that the last bit of a logarithm, which differs between machines, cannot change a decision.
+ * Prices are integers, in 2^-15 bit, so that the last bit of a logarithm, which differs between machines, cannot
+ * change a decision.
  */
 import type { BinSink } from './arithmetic-coder.js';
 import { Contexts, rareWidths } from './contexts.js';
@@ -18,7 +19,8 @@ export interface PriceTable {
 }
 
 /**
- * What bins cost in a stream: minus log2 of the part of the range, averaged over ranges that are as frequent as their inverse.
+ * What bins cost in a stream: minus log2 of the part of the range, averaged over ranges that are as frequent as
+ * their inverse.
  */
 export const streamPrices = ((): PriceTable => {
   const prices = new Int32Array(128);

@@ -1,10 +1,12 @@
 /**
  * Computed codes: the value of a trellis state is a hash of its number, so that no table has to be stored.
  *
- * Values look like draws from a normal distribution of about unit variance, and neighbouring states share nothing, which is what makes a
- * good code of them. `1mad` is one multiplication and addition modulo 2^32 and the sum of the result's four bytes; `3inst` takes two
- * float16 numbers out of it. Integers and exact float arithmetic only, so values are the same on every machine.
- * Source: A. Tseng et al., "QTIP: quantization with trellises and incoherence processing", 2024 (codes 1MAD and 3INST).
+ * Values look like draws from a normal distribution of about unit variance, and neighbouring states share nothing,
+ * which is what makes a good code of them. `1mad` is one multiplication and addition modulo 2^32 and the sum of the
+ * result's four bytes; `3inst` takes two float16 numbers out of it. Integers and exact float arithmetic only, so
+ * values are the same on every machine.
+ * Source: A. Tseng et al., "QTIP: quantization with trellises and incoherence processing", 2024 (codes 1MAD and
+ * 3INST).
  */
 import { float16ToFloat32, float32ToFloat16 } from '../../io/half.js';
 

@@ -1,6 +1,7 @@
 /**
- * The forward pass in WebAssembly: loads the kernel (bitshift.wasm.ts, generated from assembly/ by `npm run build:wasm`) and lays out its
- * memory. One instance per pass; its memory goes with it. Results equal those of the typed pass, bit for bit.
+ * The forward pass in WebAssembly: loads the kernel (bitshift.wasm.ts, generated from assembly/ by `npm run
+ * build:wasm`) and lays out its memory. One instance per pass; its memory goes with it. Results equal those of the
+ * typed pass, bit for bit.
  */
 
 import { bitshiftBase64 } from './bitshift.wasm.js';

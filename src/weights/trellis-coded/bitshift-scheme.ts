@@ -1,12 +1,14 @@
 /**
  * The schemes `qtip-1mad` and `qtip-3inst`: fixed-rate trellis coding of incoherent weights, 1 to 4 bits each.
  *
- * A tensor, as `[rows, columns]`, goes through a random Hadamard transform and is scaled to the spread of the code's values. Blocks of columns,
- * 16 wide (wider where there are fewer than 16 rows, so that a block has 256 weights), are read row by row and cut into sequences of 256
- * weights; the last one of a block is shorter, filled with values that do not matter where it would be shorter than a state. Each
- * sequence is a ring of codes. With a Hessian of the layer's inputs, earlier blocks make up for the errors of later ones; without one, the
- * scale is fitted to what came back.
- * Packed form: bits of a code, bits of a state (a byte each), seed (uint32), scale (float32), then the rings' bits, highest first.
+ * A tensor, as `[rows, columns]`, goes through a random Hadamard transform and is scaled to the spread of the
+ * code's values. Blocks of columns, 16 wide (wider where there are fewer than 16 rows, so that a block has 256
+ * weights), are read row by row and cut into sequences of 256 weights; the last one of a block is shorter, filled
+ * with values that do not matter where it would be shorter than a state. Each sequence is a ring of codes. With a
+ * Hessian of the layer's inputs, earlier blocks make up for the errors of later ones; without one, the scale is
+ * fitted to what came back.
+ * Packed form: bits of a code, bits of a state (a byte each), seed (uint32), scale (float32), then the rings' bits,
+ * highest first.
  * Source: A. Tseng et al., "QTIP", 2024.
  */
 import { FormatError, UsageError } from '../../errors.js';

@@ -1,10 +1,11 @@
 /**
  * The search for the nearest ring of codes on a bitshift trellis: Viterbi's, over 2^L states, in float32.
  *
- * A ring begins where it ends. That overlap is guessed first, by a search from any state to any state over the sequence turned by half
- * its length, and read off where the sequence's first value then lies; a second search holds it fixed.
- * States that differ in their oldest bits only become one group after a shift, so per value the best of 2^k ways into each group is kept.
- * Ties go to the first way and the first state. The forward pass is the kernel of bitshift-kernel.ts where it runs; it decides alike.
+ * A ring begins where it ends. That overlap is guessed first, by a search from any state to any state over the
+ * sequence turned by half its length, and read off where the sequence's first value then lies; a second search
+ * holds it fixed. States that differ in their oldest bits only become one group after a shift, so per value the
+ * best of 2^k ways into each group is kept. Ties go to the first way and the first state. The forward pass is the
+ * kernel of bitshift-kernel.ts where it runs; it decides alike.
  * Source: A. Tseng et al., "QTIP", 2024.
  */
 import { UsageError } from '../../errors.js';

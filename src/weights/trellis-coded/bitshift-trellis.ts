@@ -1,9 +1,10 @@
 /**
- * The bitshift trellis: a state is the last bits of a string, so that a sequence of values is stored as a string of bits, a fixed number per
- * value, and decoded anywhere by looking at a window of it.
+ * The bitshift trellis: a state is the last bits of a string, so that a sequence of values is stored as a string of
+ * bits, a fixed number per value, and decoded anywhere by looking at a window of it.
  *
- * With L bits of state and k bits per value, the state after value t is `((before << k) mod 2^L) | code`, code being k new bits. The string
- * is a ring (tail-biting): the first window begins where the last value's new bits end, so T values take k T bits, no more.
+ * With L bits of state and k bits per value, the state after value t is `((before << k) mod 2^L) | code`, code
+ * being k new bits. The string is a ring (tail-biting): the first window begins where the last value's new bits
+ * end, so T values take k T bits, no more.
  * Source: A. Tseng et al., "QTIP", 2024.
  */
 /** Bits of a state that are supported, and of a value. */
@@ -32,8 +33,8 @@ export function ringStates(codes: Uint8Array, stateBits: number, valueBits: numb
 }
 
 /**
- * Writes a ring's bits, highest first: those of the first state, then the new ones of each later state as far as the first state does not
- * hold them already.
+ * Writes a ring's bits, highest first: those of the first state, then the new ones of each later state as far as
+ * the first state does not hold them already.
  *
  * @param start bit to begin at
  */

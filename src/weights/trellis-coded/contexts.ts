@@ -1,10 +1,10 @@
 /**
  * Adaptive probability models of the arithmetic coder: each context follows how often its bins are 1.
  *
- * A context holds two estimates of the log-odds of a 1, one fast and one slow, both integers; their sum, the slow one plus 16
- * times the fast one, is its state S, within ±3900. S >= 0 means that 1 is more probable. Every bin moves both estimates
- * by a table look-up and a shift. A context starts in one of nine initial sets, which fix state and speeds.
- * Integers only.
+ * A context holds two estimates of the log-odds of a 1, one fast and one slow, both integers; their sum, the slow
+ * one plus 16 times the fast one, is its state S, within ±3900. S >= 0 means that 1 is more probable. Every bin
+ * moves both estimates by a table look-up and a shift. A context starts in one of nine initial sets, which fix
+ * state and speeds. Integers only.
  * Source: ISO/IEC 15938-17 (NNR), which shares its models with DeepCABAC.
  */
 
@@ -52,8 +52,8 @@ const rangeBase = [
 ];
 
 /**
- * Width of the less probable bin's part of the range, at `8 * |S >> 7| + ((range >> 5) & 7)`: the coder's range has nine
- * bits, of which the part depends on three.
+ * Width of the less probable bin's part of the range, at `8 * |S >> 7| + ((range >> 5) & 7)`: the coder's range has
+ * nine bits, of which the part depends on three.
  */
 export const rareWidths = Uint8Array.from(
   { length: 256 },

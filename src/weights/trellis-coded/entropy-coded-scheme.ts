@@ -1,10 +1,11 @@
 /**
- * The schemes `tcq8` and `urq`: levels of dependent (8 states) and of uniform quantization, entropy coded as NNR does it.
+ * The schemes `tcq8` and `urq`: levels of dependent (8 states) and of uniform quantization, entropy coded as NNR
+ * does it.
  *
  * Packed form: the step as float32, then the stream of levels. A weight's value is its grid integer times the step.
- * The step is chosen by the caller, relative to the tensor's standard deviation, or searched for the number of bits per weight, header
- * included, that the caller wants. Levels are searched twice: the first pass tells with which initial sets of contexts a stream of such
- * levels is short, the second one goes by them.
+ * The step is chosen by the caller, relative to the tensor's standard deviation, or searched for the number of bits
+ * per weight, header included, that the caller wants. Levels are searched twice: the first pass tells with which
+ * initial sets of contexts a stream of such levels is short, the second one goes by them.
  */
 import { gridIntegers } from '../../../trellis/dequantize.js';
 import { FormatError, UsageError } from '../../errors.js';
@@ -101,8 +102,8 @@ function leastStep(weights: Float32Array): number {
 }
 
 /**
- * The step nearest to the wanted bits, with its levels: by secants over the logarithm of the step, within what is known to be too
- * fine and too coarse. `start` is a guess.
+ * The step nearest to the wanted bits, with its levels: by secants over the logarithm of the step, within what is
+ * known to be too fine and too coarse. `start` is a guess.
  */
 function searchStep(
   coding: Coding,
@@ -261,7 +262,10 @@ function entropyCodedScheme(coding: Coding): Scheme {
   };
 }
 
-/** Dependent quantization, then uniform quantization for comparison. Their `bits` are any number, not only those listed. */
+/**
+ * Dependent quantization, then uniform quantization for comparison. Their `bits` are any number, not only those
+ * listed.
+ */
 export const entropyCodedSchemes: readonly Scheme[] = [
   entropyCodedScheme({
     name: 'tcq8',

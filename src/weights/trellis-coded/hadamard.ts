@@ -1,10 +1,11 @@
 /**
- * Random Hadamard transform: turns any matrix into one whose entries look like draws from a normal distribution, and back, exactly
- * orthonormal (incoherence processing).
+ * Random Hadamard transform: turns any matrix into one whose entries look like draws from a normal distribution,
+ * and back, exactly orthonormal (incoherence processing).
  *
- * With signs s of rows and columns and Hadamard matrices H the transform of W is `H diag(s_rows) W diag(s_columns) H^T`. A side that is no
- * power of two is cut into blocks by its binary digits, largest first (100 = 64 + 32 + 4), each with a Hadamard matrix of its own: nothing
- * is padded. Sums and products in float64 only, so the same bits everywhere.
+ * With signs s of rows and columns and Hadamard matrices H the transform of W is `H diag(s_rows) W diag(s_columns)
+ * H^T`. A side that is no power of two is cut into blocks by its binary digits, largest first (100 = 64 + 32 + 4),
+ * each with a Hadamard matrix of its own: nothing is padded. Sums and products in float64 only, so the same bits
+ * everywhere.
  * Source: A. Tseng et al., "QuIP#", 2024; blocks in place of their Hadamard matrices of other sizes.
  */
 

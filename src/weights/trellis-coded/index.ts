@@ -1,5 +1,6 @@
 /**
- * Trellis-coded weights: dependent quantization with adaptive arithmetic coding (NNR), and fixed-rate trellis codes (QTIP).
+ * Trellis-coded weights: dependent quantization with adaptive arithmetic coding (NNR), and fixed-rate trellis codes
+ * (QTIP).
  *
  *     weights -> search -> levels -> arithmetic coder -> stream              entropy-coded-scheme.ts
  *     weights -> random Hadamard transform -> search -> rings of codes       bitshift-scheme.ts

@@ -1,9 +1,9 @@
 /**
  * The choice of initial sets: how the contexts of a stream start, and how fast they learn.
  *
- * A context's bins cost the same whatever the other contexts do, so that each set can be tried on each context by itself: the best
- * choice is found exactly, up to what the coder's integers round away. Sets differ in speed above all; in a long stream of weights whose
- * statistics hardly change, the slow ones save about one bit in a hundred.
+ * A context's bins cost the same whatever the other contexts do, so that each set can be tried on each context by
+ * itself: the best choice is found exactly, up to what the coder's integers round away. Sets differ in speed above
+ * all; in a long stream of weights whose statistics hardly change, the slow ones save about one bit in a hundred.
  */
 import type { BinSink } from './arithmetic-coder.js';
 import { priceOf, pricePerBit, streamPrices } from './bin-sinks.js';
@@ -40,7 +40,8 @@ const runs = 16;
 const runLength = 1 << 13;
 
 /**
- * The cheapest initial set of each context for these levels, `[settableContexts]`. Of long streams only runs are looked at.
+ * The cheapest initial set of each context for these levels, `[settableContexts]`. Of long streams only runs are
+ * looked at.
  *
  * @example
  * chooseInitialSets(new Int32Array(0), true).every((set) => set === 0); // => true

@@ -1,9 +1,10 @@
 /**
  * Quantization with feedback (LDLQ): what one block of columns loses, columns before it make up for.
  *
- * For errors E of a layer's weights and second moments H of its inputs the layer's output is off by tr(E H E^T). With H = L D L^T, L unit lower
- * triangular in blocks, that is the sum over blocks k of (X_k - Q(X_k)) D_k (X_k - Q(X_k))^T if blocks are quantized from the last to the
- * first, X_k being the block's weights plus the later blocks' errors times L: so each block only has to be close to X_k.
+ * For errors E of a layer's weights and second moments H of its inputs the layer's output is off by tr(E H E^T).
+ * With H = L D L^T, L unit lower triangular in blocks, that is the sum over blocks k of (X_k - Q(X_k)) D_k (X_k -
+ * Q(X_k))^T if blocks are quantized from the last to the first, X_k being the block's weights plus the later
+ * blocks' errors times L: so each block only has to be close to X_k.
  * Source: J. Chee et al., "QuIP", 2023; A. Tseng et al., "QTIP", 2024.
  */
 import { UsageError } from '../../errors.js';

@@ -1,10 +1,11 @@
 /**
  * Levels (integers, one per weight) as bins and as streams of bytes.
  *
- * A level is: is it nonzero; its sign; for i = 1 to 11 "is its magnitude above i" until the answer is no; then, for magnitudes above
- * 11, the rest as an adaptive Exp-Golomb code. The context of the first two depends on the level before (zero, negative, positive),
- * the first one's also on the trellis state. Before the levels, a stream says in which initial set each context starts.
- * Trellis states are those of the machine `nnc8`; streams of uniform quantization stay in state 0.
+ * A level is: is it nonzero; its sign; for i = 1 to 11 "is its magnitude above i" until the answer is no; then, for
+ * magnitudes above 11, the rest as an adaptive Exp-Golomb code. The context of the first two depends on the level
+ * before (zero, negative, positive), the first one's also on the trellis state. Before the levels, a stream says in
+ * which initial set each context starts. Trellis states are those of the machine `nnc8`; streams of uniform
+ * quantization stay in state 0.
  * Source: ISO/IEC 15938-17 (NNR) with cabac_unary_length_minus1 = 10, scan order 0.
  */
 import { machines } from '../../../trellis/machines.js';
@@ -169,7 +170,8 @@ export function encodeLevels(levels: Int32Array, options: LevelOptions): Uint8Ar
  *
  * @param bytes exactly one stream
  * @param count how many levels it holds
- * @throws FormatError for a stream that ends too early or holds a level beyond ±2^29; IntegrityError for one that does not end after
+ * @throws FormatError for a stream that ends too early or holds a level beyond ±2^29; IntegrityError for one that
+ *   does not end after
  *   `count` levels
  */
 export function decodeLevels(

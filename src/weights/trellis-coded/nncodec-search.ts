@@ -1,11 +1,13 @@
 /**
  * The searches of the NNCodec encoder, for comparison: what its streams hold at given weights, step and lambda.
  *
- * Its trellis search keeps one path per state and the contexts of each path, as it should, but prices bins by contexts that the
- * stream's decoder will not have: it makes a path's contexts learn a level in the row of the state that the level leads to, not of
- * the one that it was coded in, next to the level that was last coded in that other state, and it asks ten questions about
- * magnitudes where streams ask eleven. Better decisions: search.ts. Slow, as each weight copies eight sets of contexts.
- * Source: fraunhoferhhi/nncodec at 0e3dcd2, from a description; its streams for tiny tensors are in test/golden/weights.
+ * Its trellis search keeps one path per state and the contexts of each path, as it should, but prices bins by
+ * contexts that the stream's decoder will not have: it makes a path's contexts learn a level in the row of the
+ * state that the level leads to, not of the one that it was coded in, next to the level that was last coded in that
+ * other state, and it asks ten questions about magnitudes where streams ask eleven. Better decisions: search.ts.
+ * Slow, as each weight copies eight sets of contexts.
+ * Source: fraunhoferhhi/nncodec at 0e3dcd2, from a description; its streams for tiny tensors are in
+ * test/golden/weights.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
 import { Learner, Pricer, type PriceTable, pricePerBit } from './bin-sinks.js';
@@ -105,8 +107,8 @@ export function nncodecTrellisLevels(weights: Float32Array, step: number, lambda
 }
 
 /**
- * Levels of the reference encoder with uniform quantization: each weight's cheapest of zero and the two integers about it, given
- * the ones before.
+ * Levels of the reference encoder with uniform quantization: each weight's cheapest of zero and the two integers
+ * about it, given the ones before.
  *
  * @example
  * Array.from(nncodecUniformLevels(Float32Array.of(0.9, -2.5, 0.1), 1, 0)); // => [1, -3, 0]

@@ -1,9 +1,9 @@
 /**
  * The search of search.ts in typed arrays: same decisions, far faster.
  *
- * Prices of all bins are looked up once per interval. A weight then has five possible branches (zero, and one level of each residue
- * modulo 4), whose squared errors and magnitude prices all states share. Per weight and state two bits are kept: the way in, and whether
- * its level is zero; tracing back works the level out again.
+ * Prices of all bins are looked up once per interval. A weight then has five possible branches (zero, and one level
+ * of each residue modulo 4), whose squared errors and magnitude prices all states share. Per weight and state two
+ * bits are kept: the way in, and whether its level is zero; tracing back works the level out again.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
 import { Learner, priceOf, pricePerBit, streamPrices } from './bin-sinks.js';

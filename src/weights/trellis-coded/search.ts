@@ -1,13 +1,14 @@
 /**
  * The search for levels of dependent quantization, written to be read. search-fast.ts decides alike.
  *
- * Levels cost, per weight, importance times squared error (in squared steps) plus lagrangian times bits. Bits come from contexts that
- * adapt to the levels coded before, so they depend on the whole path. Instead of a set of contexts per path there is one: every
- * `interval` weights it learns the levels, `lag` weights back, of the path that is best by then; paths have met by that point, so that all
- * of them would have learned the same. In between, prices stand still. What a path does keep of its own is the state and whether its last
- * level was zero, negative or positive, which choose the contexts.
- * Of all paths that meet in a state the cheapest survives (Viterbi). Candidates of a weight are zero and the integers m to m + 3 of its
- * sign, m = max(1, floor(|weight| / step) - 1): one of each residue modulo 4, which is what tells subsets of the grid apart.
+ * Levels cost, per weight, importance times squared error (in squared steps) plus lagrangian times bits. Bits come
+ * from contexts that adapt to the levels coded before, so they depend on the whole path. Instead of a set of
+ * contexts per path there is one: every `interval` weights it learns the levels, `lag` weights back, of the path
+ * that is best by then; paths have met by that point, so that all of them would have learned the same. In between,
+ * prices stand still. What a path does keep of its own is the state and whether its last level was zero, negative
+ * or positive, which choose the contexts. Of all paths that meet in a state the cheapest survives (Viterbi).
+ * Candidates of a weight are zero and the integers m to m + 3 of its sign, m = max(1, floor(|weight| / step) - 1):
+ * one of each residue modulo 4, which is what tells subsets of the grid apart.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
 import { Learner, Pricer, pricePerBit, streamPrices } from './bin-sinks.js';

@@ -1,7 +1,8 @@
 /**
  * Step sizes as NNR streams name them: a quantization parameter qp, a whole number, in parts of an octave.
  *
- * With density d an octave has 2^d steps, evenly spaced within it. Source: ISO/IEC 15938-17 (NNR), quantization parameters.
+ * With density d an octave has 2^d steps, evenly spaced within it. Source: ISO/IEC 15938-17 (NNR), quantization
+ * parameters.
  */
 import { UsageError } from '../../errors.js';
 import { powerOfTwo } from '../rounding.js';

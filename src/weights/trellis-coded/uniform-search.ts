@@ -1,8 +1,9 @@
 /**
- * Levels of uniform quantization, at the prices that the stream will have: what trellis-coded quantization is compared with.
+ * Levels of uniform quantization, at the prices that the stream will have: what trellis-coded quantization is
+ * compared with.
  *
- * One weight after the other takes the cheapest of zero and the two integers about it (rate-distortion optimised quantization), given the
- * levels before; contexts learn each decision at once.
+ * One weight after the other takes the cheapest of zero and the two integers about it (rate-distortion optimised
+ * quantization), given the levels before; contexts learn each decision at once.
  */
 import { Learner, Pricer, pricePerBit, streamPrices } from './bin-sinks.js';
 import { magnitudeFlags, putLevel, traceOf } from './levels.js';

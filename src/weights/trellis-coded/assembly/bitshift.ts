@@ -1,6 +1,7 @@
 /**
- * The forward pass of the search on a bitshift trellis with SIMD: same sums, same ties, same decisions as `TypedPass` in
- * ../bitshift-search.ts. Four groups of states at a time; a group are the states that a shift makes equal but for new bits.
+ * The forward pass of the search on a bitshift trellis with SIMD: same sums, same ties, same decisions as
+ * `TypedPass` in ../bitshift-search.ts. Four groups of states at a time; a group are the states that a shift makes
+ * equal but for new bits.
  *
  * The caller (../bitshift-kernel.ts) lays out memory; all addresses are multiples of 16.
  */
