@@ -8,7 +8,7 @@
 import type { BinSink } from './arithmetic-coder.js';
 import { priceOf, pricePerBit, streamPrices } from './bin-sinks.js';
 import { Contexts, initialSets } from './contexts.js';
-import { isSettable, putLevels, settableContexts, stateAfter } from './levels.js';
+import { encodeLevels, isSettable, putLevels, settableContexts, stateAfter } from './levels.js';
 
 /** Price of naming a set other than 0: three bypass bins, and a bin that is seldom 1. */
 const namePrice = 3.5 * pricePerBit;
@@ -33,6 +33,9 @@ class SetTrial implements BinSink {
 
   bypass(): void {}
 }
+
+/** Shorter streams are coded to see whether the choice pays: naming sets makes naming none dearer. */
+const shortest = 1 << 12;
 
 /** Longer streams are tried in so many runs of so many levels. */
 const longest = 1 << 18;
@@ -71,5 +74,7 @@ export function chooseInitialSets(levels: Int32Array, dependent: boolean): Uint8
       }
     }
   }
-  return sets;
+  const none = new Uint8Array(settableContexts);
+  const lengthWith = (choice: Uint8Array): number => encodeLevels(levels, { dependent, sets: choice }).length;
+  return levels.length < shortest && lengthWith(none) <= lengthWith(sets) ? none : sets;
 }
