@@ -33,8 +33,9 @@ interface Coding {
 
 const defaultBits = 4;
 const headerBytes = 4;
-/** Bits per weight that can be asked for. */
-const [fewestBits, mostBits] = [0.05, 20];
+/** Bits per weight that tables and help list, and the least and most that can be asked for. */
+const listedBits = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.25, 3.5, 3.75, 4, 5, 6, 7, 8];
+const [fewestBits, mostBits] = [0.05, 8];
 /** Relative deviation from the bits that were asked for. */
 const tolerance = 0.004;
 const searchSteps = 10;
@@ -226,7 +227,7 @@ function entropyCodedScheme(coding: Coding): Scheme {
   return {
     name: scheme,
     summary: coding.summary,
-    bitWidths: Array.from({ length: 32 }, (_, i) => (i + 1) / 4),
+    bitWidths: listedBits,
     defaultGranularity: 'tensor',
 
     quantize(tensor, options = {}) {
