@@ -15,6 +15,7 @@ import { addEncode } from './commands/encode.js';
 import { addEval } from './commands/eval.js';
 import { addExport } from './commands/export.js';
 import { addFindClose } from './commands/find-close.js';
+import { addFinetune } from './commands/finetune.js';
 import { addFitTables } from './commands/fit-tables.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
@@ -65,6 +66,7 @@ export function buildProgram(context: Context): Command {
   addModels(program, context);
   addTrain(program, context);
   addExport(program, context);
+  addFinetune(program, context);
   addFitTables(program, context);
   addSweep(program, context);
   addNetworks(program, context);

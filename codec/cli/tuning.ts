@@ -51,7 +51,7 @@ const testPictures = new Map(
 );
 
 /** Tables that have seen a test picture would make its results a lie. */
-async function refuseTestPictures(folder: string): Promise<void> {
+export async function refuseTestPictures(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const bytes = await readFile(join(folder, entry.name));

@@ -28,7 +28,15 @@ export interface ModelParts {
   readonly card: Readonly<Record<string, string>>;
   readonly parameters: ParameterValues;
   readonly tables: EntropyTables;
+  /**
+   * Mean of |latent| - |value| that the synthesis takes for granted, `[scales, habitColumns]`, in latents; column k is for
+   * values of (k + 1) * habitSpacing. None where it was trained on rounded latents. For the fitting of offsets only.
+   */
+  readonly habits?: Float32Array;
 }
+
+export const habitColumns = 32;
+export const habitSpacing = 0.25;
 
 /** What a model has for one quantizer. */
 export interface QuantizerParts {
@@ -56,7 +64,7 @@ export interface EntropyTables {
 }
 
 const kind = 'trellis-codec model 2';
-const encoderOnly = /^(analysis|hyperAnalysis|prior|rate\.analysis|quantizers\..*\.lagrangian$)/;
+const encoderOnly = /^(analysis|hyperAnalysis|prior|rate\.analysis|habits$|quantizers\..*\.lagrangian$)/;
 const keptInFull = /^(rate|prior)\./;
 
 function tableTensors(prefix: string, tables: TableTensors): [string, SafeTensor][] {
@@ -106,6 +114,10 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
   });
   tensors.set('tables.scales', { dtype: 'I32', shape: [1], data: Int32Array.of(scales) });
   tensors.set('tables.firstCoded', { dtype: 'I32', shape: [1], data: Int32Array.of(firstCoded) });
+  if (parts.habits) {
+    const data = parts.habits as Float32Array<ArrayBuffer>;
+    tensors.set('habits', { dtype: 'F32', shape: [scales, habitColumns], data });
+  }
   const metadata = { kind, config: JSON.stringify(parts.config), card: JSON.stringify(parts.card) };
   return serializeSafetensors(tensors, metadata);
 }
@@ -289,6 +301,14 @@ export async function parseModel(
     firstCoded,
   };
   checkTables(tables, config);
+  const habits = tensors.has('habits')
+    ? (required(tensors, 'habits', 'F32').data as Float32Array)
+    : undefined;
+  if (habits && !(habits.length === scales * habitColumns && habits.every(Number.isFinite))) {
+    throw new FormatError(
+      `model: expected ${scales * habitColumns} finite habits of the synthesis, got ${habits.length} numbers`,
+    );
+  }
   const card = parseJson(metadata.card ?? '{}', 'model card') as Record<string, string>;
-  return { config, card, parameters, tables, id: await modelId(tensors) };
+  return { config, card, parameters, tables, ...(habits && { habits }), id: await modelId(tensors) };
 }

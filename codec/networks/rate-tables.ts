@@ -26,18 +26,32 @@ export interface RateTables<T> {
   readonly logScales: readonly T[];
 }
 
-/** Declares the tables as parameters. */
+const zero: Initial = { value: 0 };
+
+/** Declares one table as a parameter, [ratePoints, columns]; for graphs that do not need them all. */
+export function rateTable(
+  p: Parameters,
+  config: NetworkConfig,
+  name: Exclude<keyof RateTables<unknown>, 'logScales'>,
+): Tensor {
+  const columns =
+    name === 'features' ? config.context : config[name.endsWith('Features') ? 'channels' : 'latents'];
+  return p.get(`rate.${name}`, [config.ratePoints, columns], zero);
+}
+
+/** Declares the log-scales of the latents of one pass, [ratePoints, latents]. */
+export const logScaleTable = (p: Parameters, config: NetworkConfig, pass: number): Tensor =>
+  p.get(`rate.logScales.${pass}`, [config.ratePoints, config.latents], zero);
+
+/** Declares all tables as parameters. */
 export function rateTables(p: Parameters, config: NetworkConfig): RateTables<Tensor> {
-  const zero: Initial = { value: 0 };
-  const table = (name: string, columns: number): Tensor =>
-    p.get(`rate.${name}`, [config.ratePoints, columns], zero);
   return {
-    analysisFeatures: table('analysisFeatures', config.channels),
-    analysisLatents: table('analysisLatents', config.latents),
-    synthesisFeatures: table('synthesisFeatures', config.channels),
-    synthesisLatents: table('synthesisLatents', config.latents),
-    features: table('features', config.context),
-    logScales: Array.from({ length: contextPasses }, (_, pass) => table(`logScales.${pass}`, config.latents)),
+    analysisFeatures: rateTable(p, config, 'analysisFeatures'),
+    analysisLatents: rateTable(p, config, 'analysisLatents'),
+    synthesisFeatures: rateTable(p, config, 'synthesisFeatures'),
+    synthesisLatents: rateTable(p, config, 'synthesisLatents'),
+    features: rateTable(p, config, 'features'),
+    logScales: Array.from({ length: contextPasses }, (_, pass) => logScaleTable(p, config, pass)),
   };
 }
 

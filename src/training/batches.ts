@@ -55,33 +55,29 @@ export function copyPlanar(
   }
 }
 
-async function drawCrop(
+/**
+ * A random square crop, for half of the draws from a picture that is scaled down by a random factor, and whether to mirror it.
+ *
+ * @param side of the crop in pixels
+ * @throws UnsupportedError when 100 pictures in a row cannot be read
+ */
+export async function drawCrop(
   photographs: Photographs,
   random: Random,
-  options: BatchOptions,
-  out: Float32Array,
-  offset: number,
-): Promise<void> {
+  side: number,
+  leastScale: number = defaultLeastScale,
+): Promise<{ readonly picture: RgbPicture; readonly mirror: boolean }> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const picture = await photographs.get(random.integer(photographs.count));
-    const scaled =
-      random.uniform() < 0.5 ? options.leastScale + random.uniform() * (1 - options.leastScale) : 1;
+    const scaled = random.uniform() < 0.5 ? leastScale + random.uniform() * (1 - leastScale) : 1;
     const [u, v, mirror] = [random.uniform(), random.uniform(), random.uniform() < 0.5];
     if (!picture) continue;
     const shortest = Math.min(picture.width, picture.height);
-    const side = Math.min(shortest, Math.round(options.crop / scaled));
-    const left = Math.floor(u * (picture.width - side + 1));
-    const top = Math.floor(v * (picture.height - side + 1));
-    if (side === options.crop) copyPlanar(picture, left, top, side, mirror, out, offset);
-    else {
-      const small = await photographs.resize(
-        cropPicture(picture, left, top, side, side),
-        options.crop,
-        options.crop,
-      );
-      copyPlanar(small, 0, 0, options.crop, mirror, out, offset);
-    }
-    return;
+    const taken = Math.min(shortest, Math.round(side / scaled));
+    const left = Math.floor(u * (picture.width - taken + 1));
+    const top = Math.floor(v * (picture.height - taken + 1));
+    const square = cropPicture(picture, left, top, taken, taken);
+    return { picture: taken === side ? square : await photographs.resize(square, side, side), mirror };
   }
   throw new UnsupportedError('training: expected readable pictures, 100 drawn in a row could not be decoded');
 }
@@ -102,7 +98,9 @@ export async function drawBatch(
     const random = Random.of(options.seed, step, index);
     const quality = (100 * (index + random.uniform())) / options.batch;
     setRatePoint(batch, index, quality, options.ratePoints);
-    return drawCrop(photographs, random, options, batch.get('x')!, index * sampleSize);
+    return drawCrop(photographs, random, options.crop, options.leastScale).then(({ picture, mirror }) =>
+      copyPlanar(picture, 0, 0, options.crop, mirror, batch.get('x')!, index * sampleSize),
+    );
   });
   await Promise.all(crops);
   let purpose = options.batch;

@@ -7,14 +7,16 @@
  *
  *     offset(v) = mean(|latent| - v, of this quantizer) - shrinkage * mean(|latent| - v, of rounding)
  *
- * Both means are measured, per scale index. The first alone (shrinkage 0), right for a synthesis without such habits,
+ * A synthesis that was fine-tuned on another quantizer's values has other habits, which the model keeps; they then stand
+ * for rounding's errors. Both means are measured, per scale index. The first alone (shrinkage 0), right for a synthesis without such habits,
  * costs 4 % in pictures; see docs/TRAINING.md, "Quantizers". Units: latents.
  */
 import { scaleTable } from '../../codec/entropy/index.js';
 import type { CodedPass, EntropyModel } from '../../codec/entropy-model.js';
 import { normalParts } from '../../codec/model/latent-tables.js';
+import { habitColumns, habitSpacing } from '../../codec/model/model-file.js';
 import { leastScale, mostScale } from '../../codec/networks/rate-tables.js';
-import { offsetColumns } from '../../codec/quantizers/dequantize.js';
+import { dequantizeLatents, offsetColumns } from '../../codec/quantizers/dequantize.js';
 import { type Quantization, quantizerOf } from '../../codec/quantizers/registry.js';
 import { gridIntegers } from '../../trellis/index.js';
 import type { AnalysedPicture } from './fit-tables.js';
@@ -33,6 +35,11 @@ interface ErrorMeans {
   readonly errors: Float64Array;
   readonly values: Float64Array;
 }
+
+const withoutOffsets = (quantization: Quantization): Quantization => ({
+  ...quantization,
+  offsets: new Float32Array(quantization.offsets.length),
+});
 
 /** Measures a quantizer without offsets. */
 function measureErrors(
@@ -58,7 +65,7 @@ function measureErrors(
       counts[column]++;
     }
   };
-  const plain = { ...quantization, offsets: new Float32Array(columns) };
+  const plain = withoutOffsets(quantization);
   for (const { area, height, width, rate } of pictures) {
     entropy.encode(area, height, width, rate, plain, { pass });
   }
@@ -68,8 +75,12 @@ function measureErrors(
   };
 }
 
+/** Mean of |latent| - |value| that the synthesis takes for granted, for a scale index and a value before its offset. */
+export type ExpectedError = (scale: number, value: number) => number;
+
 /**
- * What rounding does to latents, as offsets are fitted against.
+ * What a synthesis expects that was trained on rounded latents: the errors of rounding, at values between its own, which
+ * are 1, 2, ..., by straight lines.
  *
  * @param scales number of scale indices
  * @param pictures as for `fitOffsets`
@@ -79,32 +90,95 @@ export function roundingErrors(
   scales: number,
   pictures: readonly AnalysedPicture[],
   priorWeight: number = defaultOffsetOptions.priorWeight,
-): Float64Array {
+): ExpectedError {
   const parts = normalParts('round', scaleTable(scales, leastScale, mostScale), 1, 0);
   const rounding = { quantizer: quantizerOf('round'), ...parts };
-  return measureErrors(entropy, rounding, pictures, priorWeight).errors;
+  const { errors } = measureErrors(entropy, rounding, pictures, priorWeight);
+  return (scale, value) => between(errors, offsetColumns * scale, offsetColumns, value);
 }
 
-/** The mean error of rounding at a value between its own, which are 1, 2, ..., by straight lines. */
-function roundingErrorAt(rounding: Float64Array, scale: number, value: number): number {
-  const position = Math.min(Math.max(value, 1), offsetColumns) - 1;
-  const lower = Math.min(Math.floor(position), offsetColumns - 2);
-  const [a, b] = rounding.subarray(offsetColumns * scale + lower, offsetColumns * scale + lower + 2);
-  const part = position - lower;
+/** What a synthesis expects that was trained on other values: a model's habits (codec/model/model-file.ts). */
+export const habitualErrors =
+  (habits: Float32Array): ExpectedError =>
+  (scale, value) =>
+    between(habits, habitColumns * scale, habitColumns, value / habitSpacing);
+
+/** Entry `position` (1, 2, ...) of `count` numbers, straight lines between them, and the first and last beyond. */
+function between(
+  numbers: Float64Array | Float32Array,
+  start: number,
+  count: number,
+  position: number,
+): number {
+  const place = Math.min(Math.max(position, 1), count) - 1;
+  const lower = Math.min(Math.floor(place), count - 2);
+  const [a, b] = numbers.subarray(start + lower, start + lower + 2);
+  const part = place - lower;
   // Exact at both ends, so that rounding itself gets no offsets.
   return (1 - part) * a + part * b;
 }
 
 /**
+ * The habits of a synthesis that was trained on this quantization's values: the mean errors it leaves, by scale and
+ * value before the offset. Values that do not occur have the error of the nearest one that does.
+ *
+ * @param pictures as for `fitOffsets`
+ */
+export function measureHabits(
+  entropy: EntropyModel,
+  quantization: Quantization,
+  pictures: readonly AnalysedPicture[],
+  priorWeight: number = defaultOffsetOptions.priorWeight,
+): Float32Array {
+  const { machine } = quantization.quantizer;
+  const perScale = machine ? 2 : 1;
+  const size = (quantization.tables.count / perScale) * habitColumns;
+  const [counts, errors] = [new Float64Array(size), new Float64Array(size)];
+  const plain = withoutOffsets(quantization);
+  const pass = ({ residuals, indices, tableIndices }: CodedPass): void => {
+    const values = dequantizeLatents(indices, tableIndices, quantization, machine);
+    const unmoved = dequantizeLatents(indices, tableIndices, plain, machine);
+    for (let n = 0; n < indices.length; n++) {
+      if (indices[n] === 0) continue;
+      const position = Math.round(Math.abs(unmoved[n]) / habitSpacing);
+      const column = Math.min(Math.max(position, 1), habitColumns) - 1;
+      const place = habitColumns * Math.floor(tableIndices[n] / perScale) + column;
+      errors[place] += Math.sign(indices[n]) * (residuals[n] - values[n]);
+      counts[place]++;
+    }
+  };
+  for (const { area, height, width, rate } of pictures) {
+    entropy.encode(area, height, width, rate, quantization, { pass });
+  }
+  const habits = new Float32Array(size);
+  for (let place = 0; place < size; place++) {
+    const start = place - (place % habitColumns);
+    const nearest = nearestSeen(counts.subarray(start, start + habitColumns), place - start);
+    if (nearest !== undefined)
+      habits[place] = errors[start + nearest] / (counts[start + nearest] + priorWeight);
+  }
+  return habits;
+}
+
+/** The index nearest to `wanted` whose count is not 0; the smaller of two. */
+function nearestSeen(counts: Float64Array, wanted: number): number | undefined {
+  for (let distance = 0; distance < counts.length; distance++) {
+    if (counts[wanted - distance] > 0) return wanted - distance;
+    if (counts[wanted + distance] > 0) return wanted + distance;
+  }
+  return undefined;
+}
+
+/**
  * The quantization with offsets fitted to its own output.
  *
- * @param rounding of `roundingErrors`
+ * @param expected what the synthesis takes for granted
  * @param pictures latents of many photographs at many qualities; none that anything is measured on
  */
 export function fitOffsets(
   entropy: EntropyModel,
   quantization: Quantization,
-  rounding: Float64Array,
+  expected: ExpectedError,
   pictures: readonly AnalysedPicture[],
   options: OffsetOptions = {},
 ): Quantization {
@@ -113,9 +187,7 @@ export function fitOffsets(
   const columnsPerScale = offsetColumns * (quantization.quantizer.machine ? 2 : 1);
   const offsets = Float32Array.from(errors, (error, column) => {
     if (error === 0) return 0;
-    return (
-      error - shrinkage * roundingErrorAt(rounding, Math.floor(column / columnsPerScale), values[column])
-    );
+    return error - shrinkage * expected(Math.floor(column / columnsPerScale), values[column]);
   });
   return { ...quantization, offsets };
 }

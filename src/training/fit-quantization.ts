@@ -1,38 +1,50 @@
 /** Fits everything of a quantizer that is measured on its own output: first its tables, then its offsets. */
 import type { EntropyModel } from '../../codec/entropy-model.js';
+import type { ModelParts } from '../../codec/model/model-file.js';
 import type { Quantization } from '../../codec/quantizers/registry.js';
-import { fitOffsets, type OffsetOptions, roundingErrors } from './fit-offsets.js';
+import {
+  type ExpectedError,
+  fitOffsets,
+  habitualErrors,
+  type OffsetOptions,
+  roundingErrors,
+} from './fit-offsets.js';
 import { type AnalysedPicture, type FitOptions, fitTables } from './fit-tables.js';
 
-/** Photographs to fit on, and what rounding does to them. */
+/** Photographs to fit on, and what the synthesis expects of values. */
 export interface FitSet {
   readonly pictures: readonly AnalysedPicture[];
-  readonly rounding: Float64Array;
+  readonly expected: ExpectedError;
+  /** Whether it expects rounded latents, which then stay as they are. */
+  readonly expectsRounding: boolean;
 }
 
-/** @param scales number of the model's scale indices */
-export const fitSet = (
+/** Pictures to fit a model's quantizers on; the model says what its synthesis was trained on. */
+export function fitSet(
   entropy: EntropyModel,
-  scales: number,
+  { tables, habits }: Pick<ModelParts, 'tables' | 'habits'>,
   pictures: readonly AnalysedPicture[],
-): FitSet => ({ pictures, rounding: roundingErrors(entropy, scales, pictures) });
+): FitSet {
+  const expected = habits ? habitualErrors(habits) : roundingErrors(entropy, tables.scales, pictures);
+  return { pictures, expected, expectsRounding: habits === undefined };
+}
 
 /**
- * The quantization with tables and offsets fitted to its own output. Rounding keeps its values: the synthesis was trained
- * on them.
+ * The quantization with tables and offsets fitted to its own output. Rounding keeps its values where the synthesis was
+ * trained on them.
  *
  * @example
- * const set = fitSet(coder.entropy, coder.model.tables.scales, pictures);
+ * const set = fitSet(coder.entropy, coder.model, pictures);
  * const fitted = fitQuantization(coder.entropy, quantizationOf(coder.model, 'tcq8'), set);
  */
 export function fitQuantization(
   entropy: EntropyModel,
   quantization: Quantization,
-  { pictures, rounding }: FitSet,
+  { pictures, expected, expectsRounding }: FitSet,
   options: FitOptions & OffsetOptions = {},
 ): Quantization {
   const fitted = fitTables(entropy, quantization, pictures, options);
-  return fitted.quantizer.name === 'round'
+  return fitted.quantizer.name === 'round' && expectsRounding
     ? { ...fitted, offsets: new Float32Array(fitted.offsets.length) }
-    : fitOffsets(entropy, fitted, rounding, pictures, options);
+    : fitOffsets(entropy, fitted, expected, pictures, options);
 }

@@ -41,10 +41,14 @@ import {
 
 const leastProbability = 1e-9;
 
-export interface ObjectiveOptions {
+/** Samples of a batch, and their sides in pixels, multiples of 64. */
+export interface BatchSize {
   readonly batch: number;
   readonly height: number;
   readonly width: number;
+}
+
+export interface ObjectiveOptions extends BatchSize {
   /** Rates of rounded latents instead of noisy ones (validation). */
   readonly quantized: boolean;
 }
@@ -60,17 +64,21 @@ export interface Objective {
   readonly reconstruction: Tensor;
 }
 
-/** Bits of values under a normal distribution integrated over unit intervals, element by element. */
-export function gaussianBits(values: Tensor, means: Tensor, logScales: Tensor): Tensor {
+/**
+ * Bits of values under a normal distribution integrated over intervals, element by element.
+ * @param interval widths of the intervals, in latents; unit intervals without it
+ */
+export function gaussianBits(values: Tensor, means: Tensor, logScales: Tensor, interval?: Tensor): Tensor {
   const bounded = neg(lowerBound(neg(lowerBound(logScales, Math.log(leastScale))), -Math.log(mostScale)));
   const precision = exp(neg(bounded));
   const distance = mul(abs(sub(values, means)), precision);
-  const half = mul(precision, 0.5);
+  const half = mul(interval ? mul(precision, interval) : precision, 0.5);
   const probability = sub(normalTail(sub(distance, half)), normalTail(add(distance, half)));
   return mul(log(lowerBound(probability, leastProbability)), -1 / Math.LN2);
 }
 
-const gain = (table: Tensor, hat: Tensor): Tensor => exp(rateRows(table, hat));
+/** Gains [N,columns,1,1] of samples from the table of their logarithms. */
+export const gain = (table: Tensor, hat: Tensor): Tensor => exp(rateRows(table, hat));
 
 /**
  * Builds the objective. Graph inputs: `x` [N,3,H,W] in [0,1], `hat` [N,ratePoints], `lambda` [N], `weight` [N], and,

@@ -14,12 +14,17 @@ import { lowerToOnnx } from '../graph/onnx/lower.js';
 import { writeFileAtomic } from '../io/files.js';
 import { defaultLeastScale, rateWeight } from './batches.js';
 import { type Checkpoint, checkpointFile, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
-import { buildObjective } from './objective.js';
+import { type BatchSize, buildObjective } from './objective.js';
 import { adam, slotName, slots } from './optimizer.js';
 import { PictureFile, packCentres, packParts } from './packed-pictures.js';
 import type { Photographs } from './photographs.js';
 import { learningRateAt, type Schedule, scheduleOf } from './schedule.js';
-import { buildGradientGraph, type GradientGraph, type TrainingState } from './trainer.js';
+import {
+  buildGradientGraph,
+  type GradientGraph,
+  type ObjectiveBuilder,
+  type TrainingState,
+} from './trainer.js';
 import { defaultValidation } from './validation.js';
 
 export interface ExportOptions {
@@ -64,12 +69,12 @@ function scheduleConstants(schedule: Schedule): Record<string, number> {
 export async function writeStepFolder(
   folder: string,
   checkpoint: Checkpoint,
-  { batch, height, width }: { batch: number; height: number; width: number },
+  size: BatchSize & { readonly objective?: ObjectiveBuilder },
   more: Readonly<Record<string, unknown>> = {},
   half = false,
 ): Promise<GradientGraph> {
   const { config, options, step } = checkpoint;
-  const built = buildGradientGraph(config, { batch, height, width });
+  const built = buildGradientGraph(config, size, size.objective);
   const { metrics, gradientOf, specs, dataShapes } = built;
   checkState(checkpoint.state, specs);
   const gradients = [...gradientOf].map(([name, tensor]) => [`gradient:${name}`, tensor] as const);

@@ -9,7 +9,7 @@ import { createSession, detectBlockSize, type OnnxRuntime } from '../engines/onn
 import { UsageError } from '../errors.js';
 import { Graph, gradients, sizeOf, type Tensor } from '../graph/index.js';
 import { lowerToOnnx } from '../graph/onnx/lower.js';
-import { buildObjective, type ObjectiveOptions } from './objective.js';
+import { type BatchSize, buildObjective, type Objective } from './objective.js';
 import { buildUpdate, correctedRate, type OptimizerName, type Slot, slotName, slots } from './optimizer.js';
 
 /** Weights and optimizer state by slot name (optimizer.ts). */
@@ -47,13 +47,27 @@ export interface GradientGraph {
   readonly dataShapes: ReadonlyMap<string, readonly number[]>;
 }
 
+/** Builds what is minimised on a batch of pictures of that size; it declares the parameters that are trained. */
+export type ObjectiveBuilder = (
+  graph: Graph,
+  p: Parameters,
+  config: NetworkConfig,
+  size: BatchSize,
+) => Pick<Objective, 'loss' | 'distortion' | 'rate' | 'hyperRate'>;
+
+/** End-to-end training with noise for quantization. */
+const noisyObjective: ObjectiveBuilder = (graph, p, config, size) =>
+  buildObjective(graph, p, config, { ...size, quantized: false });
+
+/** @param build what is minimised; end-to-end training's by default */
 export function buildGradientGraph(
   config: NetworkConfig,
-  options: Omit<ObjectiveOptions, 'quantized'>,
+  { batch, height, width }: BatchSize,
+  build: ObjectiveBuilder = noisyObjective,
 ): GradientGraph {
   const graph = new Graph();
   const p = new Parameters(graph);
-  const objective = buildObjective(graph, p, config, { ...options, quantized: false });
+  const objective = build(graph, p, config, { batch, height, width });
   const dataShapes = new Map(
     [...graph.inputs].filter(([name]) => !p.specs.has(name)).map(([name, tensor]) => [name, tensor.shape]),
   );
@@ -68,9 +82,13 @@ export function buildGradientGraph(
 /** The whole training step as one graph. */
 export function buildTrainingGraph(
   config: NetworkConfig,
-  options: Omit<ObjectiveOptions, 'quantized'> & { readonly clipNorm: number },
+  options: BatchSize & { readonly clipNorm: number; readonly objective?: ObjectiveBuilder },
 ): TrainingGraph {
-  const { graph, metrics, specs, parameters, gradientOf, dataShapes } = buildGradientGraph(config, options);
+  const { graph, metrics, specs, parameters, gradientOf, dataShapes } = buildGradientGraph(
+    config,
+    options,
+    options.objective,
+  );
   const { outputs, norm } = buildUpdate(graph, parameters, gradientOf, options.clipNorm);
   return { outputs: { ...metrics, gradientNorm: norm, ...outputs }, parameters: specs, dataShapes };
 }
@@ -96,13 +114,12 @@ export interface StepEngine {
 
 type Bank = Map<string, OrtTensor>;
 
-export interface TrainerOptions {
-  readonly batch: number;
-  readonly height: number;
-  readonly width: number;
+export interface TrainerOptions extends BatchSize {
   readonly clipNorm: number;
   readonly optimizer: OptimizerName;
   readonly threads: number;
+  /** What is minimised; end-to-end training's by default. */
+  readonly objective?: ObjectiveBuilder;
 }
 
 /**

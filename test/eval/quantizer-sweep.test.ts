@@ -142,7 +142,7 @@ describe('sweepQuantizer', () => {
   let set: FitSet;
   beforeAll(() => {
     const analysed = pictures.flatMap((one) => one.analysed);
-    set = fitSet(coder.entropy, coder.model.tables.scales, analysed);
+    set = fitSet(coder.entropy, coder.model, analysed);
   });
 
   async function sweep(name: 'tcq8' | 'rdoq' | 'round', fit: boolean, grid = { steps, lagrangians }) {

@@ -42,7 +42,7 @@ async function run(context: Context, source: string, output: string, options: Op
     for (const quality of tuningQualities) pictures.push(await analysePicture(coder, image, quality));
   }
   context.say(`${count(images.length)} pictures at ${tuningQualities.length} qualities`);
-  const set = fitSet(coder.entropy, model.tables.scales, pictures);
+  const set = fitSet(coder.entropy, model, pictures);
   const { stderr } = context.streams;
   const progress = stderr.isTTY ? new Progress(stderr, options.quantizers.length) : undefined;
   const parts = new Map<QuantizerName, QuantizerParts>();

@@ -89,7 +89,7 @@ async function run(context: Context, source: string, output: string, options: Op
       for (const quality of tuningQualities) fitPictures.push(await analysePicture(coder, image, quality));
     }
   }
-  const set = fitPictures.length > 0 ? fitSet(coder.entropy, model.tables.scales, fitPictures) : undefined;
+  const set = fitPictures.length > 0 ? fitSet(coder.entropy, model, fitPictures) : undefined;
   const tables = set ? 'fitted' : 'normal';
   const reference = await sweepCurve(coder, pictures, normalQuantization(coder, 'round', 1, 0));
   context.say(

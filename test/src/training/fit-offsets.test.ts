@@ -6,13 +6,19 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Coder, coderOf } from '../../../codec/coder.js';
 import { offsetColumns } from '../../../codec/quantizers/dequantize.js';
 import { type Quantization, quantizationOf, quantizerNames } from '../../../codec/quantizers/registry.js';
-import { fitOffsets, roundingErrors } from '../../../src/training/fit-offsets.js';
+import {
+  type ExpectedError,
+  fitOffsets,
+  habitualErrors,
+  measureHabits,
+  roundingErrors,
+} from '../../../src/training/fit-offsets.js';
 import { type AnalysedPicture, analysePicture } from '../../../src/training/fit-tables.js';
 import { tinyModel } from '../../golden/cases.js';
 import { picture } from '../../golden/pictures.js';
 
 let coder: Coder;
-let rounding: Float64Array;
+let rounding: ExpectedError;
 const pictures: AnalysedPicture[] = [];
 
 beforeAll(async () => {
@@ -87,9 +93,40 @@ describe('fitOffsets', () => {
   });
 
   it('measures rounding by scale and magnitude, towards zero where latents are normal', () => {
-    expect(rounding.length).toBe(offsetColumns * coder.model.tables.scales);
-    const known = rounding.filter((error) => error !== 0);
+    const { scales } = coder.model.tables;
+    const errors = Array.from({ length: scales * offsetColumns }, (_, n) =>
+      rounding(Math.floor(n / offsetColumns), (n % offsetColumns) + 1),
+    );
+    const known = errors.filter((error) => error !== 0);
     expect(known.length).toBeGreaterThan(20);
     expect(known.filter((error) => error < 0).length).toBeGreaterThan(known.length / 2);
+    // Straight lines between its values, and the first and last beyond them.
+    const scale = Math.floor(
+      errors.findIndex((error, n) => error !== 0 && n % offsetColumns === 0) / offsetColumns,
+    );
+    expect(rounding(scale, 1.5)).toBeCloseTo((rounding(scale, 1) + rounding(scale, 2)) / 2, 12);
+    expect(rounding(scale, 0.5)).toBe(rounding(scale, 1));
+    expect(rounding(scale, 99)).toBe(rounding(scale, offsetColumns));
+  });
+});
+
+describe('habits of a fine-tuned synthesis', () => {
+  it('leave the values that it was trained on as they are', () => {
+    const own = quantizationOf(coder.model, 'tcq8');
+    const habits = measureHabits(coder.entropy, own, pictures, 0);
+    const kept = fitOffsets(coder.entropy, own, habitualErrors(habits), pictures, { priorWeight: 0 });
+    const away = kept.offsets.map((offset, n) => (offset === 0 ? 0 : Math.abs(offset - own.offsets[n])));
+    // The two tables of a scale, and values of one column, share what the synthesis expects.
+    const moved = away.filter((distance) => distance > 0.15).length;
+    expect(moved).toBeLessThan(away.length / 20);
+    const fromRounding = fitOffsets(coder.entropy, plain('tcq8'), rounding, pictures, { priorWeight: 0 });
+    expect(fromRounding.offsets).not.toEqual(kept.offsets);
+  });
+
+  it('give rounding the offsets that make up for them', () => {
+    const habits = measureHabits(coder.entropy, quantizationOf(coder.model, 'tcq64'), pictures);
+    expect(habits.every(Number.isFinite)).toBe(true);
+    const { offsets } = fitOffsets(coder.entropy, plain('round'), habitualErrors(habits), pictures);
+    expect(offsets.some((offset) => Math.abs(offset) > 0.01)).toBe(true);
   });
 });

@@ -11,13 +11,13 @@ import { picture } from '../../golden/pictures.js';
 it('fits tables first and offsets to what the quantizer then does', async () => {
   const coder = await coderOf(await tinyModel(), 'wasm', 1);
   const pictures = [await analysePicture(coder, picture('mixed', 128, 128), 60)];
-  const set = fitSet(coder.entropy, coder.model.tables.scales, pictures);
+  const set = fitSet(coder.entropy, coder.model, pictures);
   for (const name of ['rdoq', 'tcq8']) {
     const own = quantizationOf(coder.model, name);
     const fitted = fitQuantization(coder.entropy, own, set, { rounds: 1 });
     const tables = fitTables(coder.entropy, own, pictures, { rounds: 1 });
     expect(fitted.tables.toTensors()).toEqual(tables.tables.toTensors());
-    expect(fitted.offsets).toEqual(fitOffsets(coder.entropy, tables, set.rounding, pictures).offsets);
+    expect(fitted.offsets).toEqual(fitOffsets(coder.entropy, tables, set.expected, pictures).offsets);
     expect(fitted).toMatchObject({ step: own.step, lagrangian: own.lagrangian });
   }
   const round = quantizationOf(coder.model, 'round');
