@@ -34,6 +34,8 @@ const closeSize = 0.99;
 const closePsnr = 0.02;
 const leastPsnr = 0.05;
 const mostEncodings = 16;
+/** What may be left of a target size, for whoever checks. */
+const leastSize = 0.97;
 
 /** One tried quality. */
 interface Trial {
@@ -159,4 +161,21 @@ export async function encodeToTarget(
   const encoder = await PictureEncoder.create(image, options);
   const { best, encodings } = await search(encoder, goal);
   return { ...best.report, reached: goal.shown(best.value), encodings };
+}
+
+/**
+ * Whether a file is as near to its target as users may expect: 97 to 100 % of a size, within 0.05 dB of a PSNR. One at the
+ * end of the scale may not be.
+ *
+ * @param file bytes of the file, pixels of its picture and PSNR of its decoded picture in decibels
+ * @example
+ * isNear({ bytes: 1000 }, { bytes: 985, pixels: 4096, psnr: 31 }); // => true
+ */
+export function isNear(
+  target: Target,
+  { bytes, pixels, psnr: decibels }: { bytes: number; pixels: number; psnr: number },
+): boolean {
+  if ('psnr' in target) return Math.abs(decibels - target.psnr) <= leastPsnr;
+  const wished = 'bytes' in target ? target.bytes : (target.bitsPerPixel * pixels) / 8;
+  return bytes <= wished && bytes >= leastSize * Math.floor(wished);
 }

@@ -7,4 +7,5 @@ export * from './folder.js';
 export { kodakManifest } from './kodak.js';
 export * from './pixel-hash.js';
 export { tecnickManifest } from './tecnick.js';
+export * from './test-pictures.js';
 export * from './verify.js';

@@ -5,6 +5,12 @@
  */
 import type { Manifest } from './dataset.js';
 
+/** Width and height of the pictures. */
+export const kodakSizes: readonly (readonly [number, number])[] = [
+  [768, 512],
+  [512, 768],
+];
+
 /** Every picture, by the name of its file. */
 export const kodakManifest: Manifest = {
   'kodim01.png': {

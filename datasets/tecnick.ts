@@ -6,6 +6,9 @@
  */
 import type { Manifest } from './dataset.js';
 
+/** Width and height of the pictures. */
+export const tecnickSizes: readonly (readonly [number, number])[] = [[1200, 1200]];
+
 /** Every picture, by the name of its file. */
 export const tecnickManifest: Manifest = {
   'RGB_OR_1200x1200_002.webp': {

@@ -4,7 +4,15 @@
  */
 import { anchorsOf } from './anchors.js';
 import { compareAll, curveOf } from './comparison.js';
-import type { EvaluatedCodec, Evaluation, Failure, MeasuredCodec, PublishedCodec } from './evaluation.js';
+import {
+  type Environment,
+  type EvaluatedCodec,
+  type Evaluation,
+  type Failure,
+  type MeasuredCodec,
+  type PublishedCodec,
+  writeJson,
+} from './evaluation.js';
 import type { Measurement } from './measure.js';
 
 /** A measured codec before means are taken. */
@@ -36,6 +44,12 @@ function sortedFailures(failures: readonly Failure[], order: (name: string) => n
   return unique.sort(
     (a, b) => place(a) - place(b) || compare(a.codec ?? '', b.codec ?? '') || compare(a.message, b.message),
   );
+}
+
+/** Every environment once, in an order that does not depend on that of the runs. */
+export function uniqueEnvironments(all: readonly Environment[]): Environment[] {
+  const unique = new Map(all.map((environment) => [writeJson(environment), environment]));
+  return [...unique.keys()].sort().map((key) => unique.get(key)!);
 }
 
 /** The evaluation. */

@@ -4,13 +4,19 @@
  * that is stopped has whole pictures. What fails is noted, and the rest goes on.
  */
 import { type Dataset, type DatasetImage, loadImage } from '../datasets/index.js';
-import { assemble, type CodecMeasurements } from './assemble.js';
+import { assemble, type CodecMeasurements, uniqueEnvironments } from './assemble.js';
 import type { Environment, EvaluatedImage, Evaluation, Failure } from './evaluation.js';
 import type { Measurement } from './measure.js';
 import { type Measurer, type MeasureTask, type OpenedCodec, reasonOf } from './measurer.js';
 import { type Metrics, metricKeys, metricsFor } from './metrics/metrics.js';
 import { type Shard, shardOf } from './shard.js';
 import type { ResultStore } from './store.js';
+
+/** What the store has of a measurement: seconds say nothing without the machine and its load. */
+export interface KeptMeasurement {
+  readonly measurement: Measurement;
+  readonly environment: Environment;
+}
 
 /** How a run stands. */
 export interface RunProgress {
@@ -33,7 +39,7 @@ export interface EvaluationTask {
   /** They have the same codecs. */
   readonly measurers: readonly Measurer[];
   readonly metrics: Metrics;
-  readonly store: ResultStore<Measurement>;
+  readonly store: ResultStore<KeptMeasurement>;
   readonly environment: Environment;
   readonly progress?: (state: RunProgress) => void;
   /** Stops after the measurements at hand; the store then has all that was measured. */
@@ -49,7 +55,7 @@ interface Picture {
 /** A task with the measurements that the store had for it. */
 interface Planned extends MeasureTask {
   readonly about: EvaluatedImage;
-  readonly known: readonly Measurement[];
+  readonly known: readonly KeptMeasurement[];
 }
 
 async function inspect(entries: readonly DatasetImage[], failures: Failure[]): Promise<Picture[]> {
@@ -66,14 +72,14 @@ async function inspect(entries: readonly DatasetImage[], failures: Failure[]): P
   return pictures;
 }
 
-/** What a result is kept by; seconds depend on how many measure side by side, with how many threads. */
+/** What a result is kept by: everything that bytes and pixels depend on, and the threads, which seconds depend on most. */
 function keyOf(
   { name, version }: OpenedCodec,
   { sha256 }: EvaluatedImage,
   setting: number,
-  { jobs, threads }: Environment,
+  { threads }: Environment,
 ): string {
-  return [name, version, `jobs ${jobs}`, `threads ${threads}`, sha256, setting].join(' | ');
+  return [name, version, `threads ${threads}`, sha256, setting].join(' | ');
 }
 
 /** What is to be measured, and what is known already. */
@@ -86,14 +92,13 @@ function plan(
     const keys = metricsFor(metrics.names, about).map((name) => metricKeys[name]);
     return codecs.map((codec, index) => {
       const known = codec.settings.flatMap((setting) => {
-        const result = store.get(keyOf(codec, about, setting, environment));
+        const kept = store.get(keyOf(codec, about, setting, environment));
+        if (!kept || keys.some((key) => kept.measurement[key] === undefined)) return [];
         // The same picture may have another name in another set.
-        return result && keys.every((key) => result[key] !== undefined)
-          ? [{ ...result, image: about.name }]
-          : [];
+        return [{ ...kept, measurement: { ...kept.measurement, image: about.name } }];
       });
       const settings = codec.settings.filter(
-        (setting) => !known.some((result) => result.setting === setting),
+        (setting) => !known.some(({ measurement }) => measurement.setting === setting),
       );
       return { codec: index, picture: entry, about, settings, known };
     });
@@ -152,8 +157,9 @@ export async function evaluate(task: EvaluationTask): Promise<Evaluation> {
       let open = settings.length;
       try {
         await measurer.measure(one, async (result) => {
-          await store.put(keyOf(codec, about, result.setting, environment), result);
-          results[index].push(result);
+          const kept = { measurement: result, environment };
+          await store.put(keyOf(codec, about, result.setting, environment), kept);
+          results[index].push(kept);
           open--;
           tell(about.name, codec.name, 1);
           signal?.throwIfAborted();
@@ -167,9 +173,12 @@ export async function evaluate(task: EvaluationTask): Promise<Evaluation> {
   };
   await Promise.all(measurers.map(work));
 
-  const measured: CodecMeasurements[] = codecs.flatMap(({ reason, ...codec }, index) =>
-    reason === undefined ? [{ ...codec, perImage: results[index] }] : [],
-  );
+  const measured: CodecMeasurements[] = codecs.flatMap(({ reason, ...codec }, index) => {
+    if (reason !== undefined) return [];
+    const environments = uniqueEnvironments(results[index].map((kept) => kept.environment));
+    return [{ ...codec, environments, perImage: results[index].map(({ measurement }) => measurement) }];
+  });
+  const used = measured.flatMap(({ environments = [] }) => environments);
   return assemble({
     dataset: dataset.name,
     scope: {
@@ -177,7 +186,8 @@ export async function evaluate(task: EvaluationTask): Promise<Evaluation> {
       complete: dataset.complete && all.length === dataset.images.length,
     },
     images: pictures.map(({ about }) => about),
-    environments: [environment],
+    // Where nothing could be measured, the machine that tried.
+    environments: uniqueEnvironments(used.length > 0 ? used : [environment]),
     codecs: measured,
     failures,
   });

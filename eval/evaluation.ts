@@ -57,6 +57,8 @@ export interface MeasuredCodec {
   readonly kmacPerPixel?: { readonly encode: number; readonly decode: number };
   /** Settings of the sweep, from small files to large ones. */
   readonly settings: readonly number[];
+  /** Runs that its results are of, which those of other codecs need not be: results are kept. */
+  readonly environments?: readonly Environment[];
   /** One point per setting, in their order: means over the pictures that have all settings. */
   readonly curve: readonly MeanValues[];
   /** Every picture at every setting, pictures in the order of `images`. */

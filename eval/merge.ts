@@ -3,9 +3,8 @@
  * the order of the parts does not matter: a part that is given twice, or is in another one already, changes nothing.
  */
 import { UsageError } from '../src/errors.js';
-import { assemble, type CodecMeasurements } from './assemble.js';
+import { assemble, type CodecMeasurements, uniqueEnvironments } from './assemble.js';
 import {
-  type Environment,
   type EvaluatedImage,
   type Evaluation,
   type Failure,
@@ -69,6 +68,11 @@ function mergeCodecs(parts: readonly NamedEvaluation[]): CodecMeasurements[] {
   }
   return [...byName.values()].map(([first, ...rest]) => ({
     ...first,
+    ...(first.environments
+      ? {
+          environments: uniqueEnvironments([first, ...rest].flatMap(({ environments = [] }) => environments)),
+        }
+      : {}),
     perImage: mergeMeasurements([first, ...rest]),
   }));
 }
@@ -94,12 +98,6 @@ function openFailures(
   });
 }
 
-function mergeEnvironments(parts: readonly NamedEvaluation[]): Environment[] {
-  const all = parts.flatMap(({ evaluation }) => evaluation.environments);
-  const unique = new Map(all.map((environment) => [writeJson(environment), environment]));
-  return [...unique.keys()].sort().map((key) => unique.get(key)!);
-}
-
 /**
  * Merges parts of one evaluation.
  *
@@ -123,7 +121,7 @@ export function mergeEvaluations(parts: readonly NamedEvaluation[]): Evaluation 
     dataset: first.dataset,
     scope: first.scope,
     images,
-    environments: mergeEnvironments(parts),
+    environments: uniqueEnvironments(parts.flatMap(({ evaluation }) => evaluation.environments)),
     codecs,
     failures: openFailures(parts, images, codecs),
   });

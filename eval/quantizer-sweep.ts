@@ -14,11 +14,12 @@ import { normalParts } from '../codec/model/latent-tables.js';
 import { leastScale, mostScale } from '../codec/networks/rate-tables.js';
 import { fromPlanes } from '../codec/pixels.js';
 import { type Quantization, quantizerOf } from '../codec/quantizers/registry.js';
+import { UsageError } from '../src/errors.js';
 import { type Channels, createImage, type Image } from '../src/io/index.js';
 import { psnr } from '../src/metrics/psnr.js';
 import { type FitSet, fitQuantization } from '../src/training/fit-quantization.js';
 import { type AnalysedPicture, analysePicture } from '../src/training/fit-tables.js';
-import { bdRate } from './bd-rate.js';
+import { bdRate, leastPoints } from './bd-rate.js';
 
 /** One picture at all qualities of a sweep. */
 export interface SweepPicture {
@@ -115,9 +116,42 @@ export interface SweepSetting {
 }
 
 export interface SweepResult extends SweepSetting {
-  /** Against the sweep's reference curve, in percent; negative is better. */
+  /** Against the sweep's reference curve, in percent; negative is better. Infinity where too few points rise. */
   readonly bdRate: number;
   readonly curve: readonly SweepPoint[];
+  /** Qualities of points that `risingPart` leaves out. */
+  readonly leftOut: readonly number[];
+}
+
+/**
+ * The points of a curve that are worth their bits, by rate: none that another one equals or beats with fewer. A model early
+ * in training may have others at the ends of its scale, and a sweep goes on without them.
+ *
+ * @example
+ * risingPart(curve).length <= curve.length; // true
+ */
+export function risingPart(curve: readonly SweepPoint[]): SweepPoint[] {
+  let best = Number.NEGATIVE_INFINITY;
+  return [...curve]
+    .filter(({ psnr: decibels }) => Number.isFinite(decibels))
+    .sort((a, b) => a.bpp - b.bpp || b.psnr - a.psnr)
+    .filter((point) => {
+      if (point.psnr <= best) return false;
+      best = point.psnr;
+      return true;
+    });
+}
+
+/** BD-rate over what rises of both curves. */
+function judge(
+  reference: readonly SweepPoint[],
+  curve: readonly SweepPoint[],
+): Omit<SweepResult, keyof SweepSetting> {
+  const rising = risingPart(curve);
+  const leftOut = curve.filter((point) => !rising.includes(point)).map(({ quality }) => quality);
+  const percent =
+    rising.length < leastPoints ? Number.POSITIVE_INFINITY : bdRate(risingPart(reference), rising).percent;
+  return { bdRate: percent, curve, leftOut };
 }
 
 /**
@@ -189,6 +223,7 @@ const nearestIndex = (values: readonly number[], wished: number): number =>
  * The best step and price of a bit of one quantizer.
  *
  * @returns the quantization to ship, and how it did
+ * @throws UsageError where no setting near the start has a curve
  */
 export async function sweepQuantizer(
   task: SweepTask,
@@ -204,11 +239,17 @@ export async function sweepQuantizer(
       const normal = normalQuantization(coder, name, setting.step, setting.lagrangian);
       const quantization = fit ? fitQuantization(coder.entropy, normal, fit) : normal;
       const curve = await sweepCurve(coder, pictures, quantization);
-      const result = { ...setting, bdRate: bdRate(reference, curve).percent, curve };
+      const result = { ...setting, ...judge(reference, curve) };
       tried.set(place(first, second), { quantization, result });
       task.onResult?.(result);
       return result.bdRate;
     },
   );
-  return tried.get(place(i, j))!;
+  const best = tried.get(place(i, j))!;
+  if (best.result.bdRate === Number.POSITIVE_INFINITY) {
+    throw new UsageError(
+      `${name}: expected PSNR to rise with the rate at ${leastPoints} qualities or more, got ${risingPart(best.result.curve).length}`,
+    );
+  }
+  return best;
 }

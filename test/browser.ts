@@ -82,7 +82,11 @@ export async function launchBrowser(): Promise<Browser> {
     return await chromium.launch({
       ...(await programWithSettings()),
       // Containers run as root and without the kernel features of the sandbox; the pages are our own.
-      args: ['--no-sandbox', '--no-zygote', '--disable-gpu', '--font-render-hinting=none'],
+      // Their /dev/shm is small, too: without the last flag large screenshots fail now and then.
+      args: [
+        ...['--no-sandbox', '--no-zygote', '--disable-gpu', '--font-render-hinting=none'],
+        '--disable-dev-shm-usage',
+      ],
     });
   } catch (error) {
     throw new Error(

@@ -48,7 +48,7 @@ export async function writeText(context: Context, path: string, text: string): P
 const fileName = (codec: string): string => `${codec.replaceAll(/[^\w.-]+/g, '-')}.json`;
 
 /** Where charts lie as a link in a document reaches them. */
-const linkTo = (folder: string, document: string): string =>
+export const linkTo = (folder: string, document: string): string =>
   relative(dirname(document), folder).replaceAll('\\', '/') || '.';
 
 /**

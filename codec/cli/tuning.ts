@@ -2,21 +2,18 @@
  * What `fit-tables` and `sweep` share: pictures to count and to judge on, kept apart from those that results are
  * reported on, and a model with other quantizer parts written out.
  */
-import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
-import { kodakManifest, tecnickManifest } from '../../datasets/index.js';
 import { UsageError } from '../../src/errors.js';
 import { createImage, type Image } from '../../src/io/index.js';
-import { centreCrops, Photographs } from '../../src/training/photographs.js';
+import { centreCrops } from '../../src/training/photographs.js';
 import type { QuantizerName } from '../format/index.js';
 import { loadModel } from '../model/load.js';
 import { type ParsedModel, type QuantizerParts, serializeModel } from '../model/model-file.js';
 import { coderSpecs } from '../networks/coder-graphs.js';
 import { quantizerNames } from '../quantizers/registry.js';
-import { about, type Context, FileError } from './context.js';
+import { type Context, FileError } from './context.js';
 import { exists, wholeFrom } from './options.js';
+import { openPhotographs } from './photographs.js';
 
 /** Qualities that tables are counted over: the whole scale, because all rates share them. */
 export const tuningQualities: readonly number[] = [5, 20, 35, 50, 65, 80, 95];
@@ -43,26 +40,6 @@ export const quantizersOption = (): Option =>
 export const cropOption = (): Option =>
   new Option('--crop <pixels>', 'side of the central crops').argParser(wholeFrom(64, 4096)).default(384);
 
-const testPictures = new Map(
-  [...Object.entries(kodakManifest), ...Object.entries(tecnickManifest)].map(([name, { sha256 }]) => [
-    sha256,
-    name,
-  ]),
-);
-
-/** Tables that have seen a test picture would make its results a lie. */
-export async function refuseTestPictures(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const bytes = await readFile(join(folder, entry.name));
-    const test = testPictures.get(createHash('sha256').update(bytes).digest('hex'));
-    if (test === undefined) continue;
-    throw new UsageError(
-      `expected pictures that nothing is measured on, ${entry.name} is the test picture ${test}`,
-    );
-  }
-}
-
 /** Central crops of pictures spread over a folder. @throws FileError naming the folder */
 export async function tuningImages(
   context: Context,
@@ -70,13 +47,10 @@ export async function tuningImages(
   limit: number,
   crop: number,
 ): Promise<Image[]> {
-  const photographs = await about(folder, () =>
-    Photographs.open(folder, {
-      leastSide: cropMultiple,
-      onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
-    }),
-  );
-  await about(folder, () => refuseTestPictures(folder));
+  const photographs = await openPhotographs(folder, {
+    leastSide: cropMultiple,
+    onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
+  });
   const images: Image[] = [];
   for await (const { width, height, data } of centreCrops(photographs, limit, crop)) {
     images.push(createImage(width, height, 3, data));

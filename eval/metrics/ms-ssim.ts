@@ -32,22 +32,33 @@ interface Plane {
   readonly data: Float64Array;
 }
 
+const [w0, w1, w2, w3, w4, w5] = gaussian;
+
+/**
+ * Weighted mean of `windowSide` values that lie `stride` apart. Written out, as it is three times as fast as a loop.
+ */
+const mean = (data: Float64Array, n: number, stride: number): number =>
+  w0 * data[n] +
+  w1 * data[n + stride] +
+  w2 * data[n + 2 * stride] +
+  w3 * data[n + 3 * stride] +
+  w4 * data[n + 4 * stride] +
+  w5 * data[n + 5 * stride] +
+  w4 * data[n + 6 * stride] +
+  w3 * data[n + 7 * stride] +
+  w2 * data[n + 8 * stride] +
+  w1 * data[n + 9 * stride] +
+  w0 * data[n + 10 * stride];
+
 /** Gaussian mean around every pixel that has a whole window. */
 function blur({ width, height, data }: Plane): Float64Array {
   const [w, h] = [width - windowSide + 1, height - windowSide + 1];
   const rows = new Float64Array(w * height);
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < w; x++) {
-      let sum = 0;
-      for (let k = 0, from = y * width + x; k < windowSide; k++) sum += gaussian[k] * data[from + k];
-      rows[y * w + x] = sum;
-    }
+    for (let x = 0; x < w; x++) rows[y * w + x] = mean(data, y * width + x, 1);
   }
   const result = new Float64Array(w * h);
-  for (let k = 0; k < windowSide; k++) {
-    const weight = gaussian[k];
-    for (let n = 0, from = k * w; n < result.length; n++) result[n] += weight * rows[from + n];
-  }
+  for (let n = 0; n < result.length; n++) result[n] = mean(rows, n, w);
   return result;
 }
 

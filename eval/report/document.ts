@@ -4,7 +4,7 @@
  */
 import type { EvaluatedComparison, Evaluation, MeasuredCodec } from '../evaluation.js';
 import { failureLines } from '../tables.js';
-import { codecDetails, environmentFacts, isMeasured, pictureCount } from './facts.js';
+import { codecDetails, isMeasured, pictureCount, runFacts } from './facts.js';
 import { metricsOf, type ReportMetric } from './metrics.js';
 import { absent, numberText, percentText, signedText } from './numbers.js';
 import { chartsOf } from './plots.js';
@@ -53,8 +53,11 @@ function comparisonRow(comparison: EvaluatedComparison, { digits }: ReportMetric
   ];
 }
 
+/** A heading, with more marks the deeper it lies. */
+const heading = (level: number, text: string): string => `${'#'.repeat(level)} ${text}`;
+
 /** One table per judged codec. */
-function comparisonTables({ comparisons }: Evaluation, metric: ReportMetric): string[] {
+function comparisonTables({ comparisons }: Evaluation, metric: ReportMetric, level: number): string[] {
   const ofMetric = comparisons.filter((one) => one.metric === metric.key);
   const unit = metric.unit || 'points';
   const head = [
@@ -67,7 +70,7 @@ function comparisonTables({ comparisons }: Evaluation, metric: ReportMetric): st
     'median, %',
   ];
   return [...new Set(ofMetric.map(({ tested }) => tested))].flatMap((name) => [
-    `### ${name} at equal ${metric.name}`,
+    heading(level, `${name} at equal ${metric.name}`),
     markdownTable([
       head,
       ...ofMetric.filter(({ tested }) => tested === name).map((one) => comparisonRow(one, metric)),
@@ -80,34 +83,26 @@ function curveTable({ curve }: MeasuredCodec): string {
   return markdownTable([titles, ...curve.map(cells)], 0);
 }
 
-/**
- * The document.
- *
- * @example
- * const text = resultsDocument(evaluation, { command: 'codec eval kodak', charts: 'results' });
- */
-export function resultsDocument(evaluation: Evaluation, options: DocumentOptions = {}): string {
-  const { dataset, codecs, environments, failures } = evaluation;
-  const { command, charts } = options;
-  const metrics = metricsOf(evaluation);
-  const measured = codecs.filter(isMeasured).filter(({ curve }) => curve.length > 0);
-  const made = command === undefined ? '' : `Made by \`${command}\`; not edited by hand. `;
-  const links = charts === undefined ? [] : chartsOf(evaluation, seriesOf(evaluation));
-  const facts = environments.flatMap((environment, i) => [
-    ...(environments.length > 1 ? [`Run ${i + 1} of ${environments.length}:`] : []),
-    environmentFacts(environment)
-      .map(([name, value]) => `- ${name}: ${cellText(value)}`)
-      .join('\n'),
+function environmentLists(evaluation: Evaluation): string[] {
+  return runFacts(evaluation).flatMap(({ title, facts }) => [
+    ...(title === undefined ? [] : [title]),
+    facts.map(([name, value]) => `- ${name}: ${cellText(value)}`).join('\n'),
   ]);
-  const parts = [
-    `# Results on ${dataset}`,
-    `${made}${pictureCount(evaluation)}. Rates are those of complete files. Values are means over pictures of what was measured on 8-bit pictures; pooled PSNR is that of the mean error of all pixels, luma PSNR that of Y. Negative BD-rates are savings; they are by PCHIP over the part of the tested curve that "overlap" states. Seconds depend on the machine and its load.`,
-    ...links.map(({ key, title }) => `![${title}](${charts}/${key}.svg)`),
-    '## BD-rates',
-    ...metrics.flatMap((metric) => comparisonTables(evaluation, metric)),
-    '## Curves',
-    ...measured.flatMap((codec) => [`### ${codec.name}`, curveTable(codec)]),
-    '## Codecs',
+}
+
+/** What there is to read of one evaluation, below a heading of the level before. */
+function sectionsOf(evaluation: Evaluation, level: number, charts: string | undefined): string[] {
+  const { codecs, failures } = evaluation;
+  const measured = codecs.filter(isMeasured).filter(({ curve }) => curve.length > 0);
+  const links = charts === undefined ? [] : chartsOf(evaluation, seriesOf(evaluation));
+  const metrics = metricsOf(evaluation);
+  return [
+    ...links.map(({ key, title }) => `![${title}](${charts}${key}.svg)`),
+    heading(level, 'BD-rates'),
+    ...metrics.flatMap((metric) => comparisonTables(evaluation, metric, level + 1)),
+    heading(level, 'Curves'),
+    ...measured.flatMap((codec) => [heading(level + 1, codec.name), curveTable(codec)]),
+    heading(level, 'Codecs'),
     markdownTable(
       [
         ['codec', 'kind', 'version, options or source'],
@@ -115,16 +110,77 @@ export function resultsDocument(evaluation: Evaluation, options: DocumentOptions
       ],
       3,
     ),
-    '## Environment',
-    ...facts,
+    heading(level, 'Environment'),
+    ...environmentLists(evaluation),
     ...(failures.length > 0
       ? [
-          '## Failures',
+          heading(level, 'Failures'),
           failureLines(failures)
             .map((line) => `- ${cellText(line)}`)
             .join('\n'),
         ]
       : []),
   ];
+}
+
+const explanation =
+  'Rates are those of complete files. Values are means over pictures of what was measured on 8-bit pictures; pooled PSNR is that of the mean error of all pixels, luma PSNR that of Y. Negative BD-rates are savings; they are by PCHIP over the part of the tested curve that "overlap" states. Seconds depend on the machine and its load.';
+
+/** BD-rates by PSNR of the last of our codecs of every evaluation, which is the one that others lead to, side by side. */
+function overview(evaluations: readonly Evaluation[]): string {
+  const columns = evaluations.map(({ dataset, codecs, comparisons }) => {
+    const tested = codecs.findLast(({ kind }) => kind === 'ours')?.name ?? absent;
+    const own = comparisons.filter((one) => one.tested === tested && one.metric === 'psnr');
+    return { title: `${tested} on ${dataset}`, rates: new Map(own.map((one) => [one.reference, one])) };
+  });
+  const references = [...new Set(columns.flatMap(({ rates }) => [...rates.keys()]))];
+  const cell = ({ rate, smallOverlap }: Partial<EvaluatedComparison>): string =>
+    rate ? `${percentText(rate.percent, 2)}${smallOverlap ? ' (little overlap)' : ''}` : absent;
+  return markdownTable([
+    ['BD-rate by PSNR against', ...columns.map(({ title }) => title)],
+    ...references.map((name) => [name, ...columns.map(({ rates }) => cell(rates.get(name) ?? {}))]),
+  ]);
+}
+
+const firstLine = (command: string | undefined, text: string): string =>
+  command === undefined ? text : `Made by \`${command}\`; not edited by hand. ${text}`;
+
+/**
+ * The document of one evaluation.
+ *
+ * @example
+ * const text = resultsDocument(evaluation, { command: 'codec eval kodak', charts: 'results' });
+ */
+export function resultsDocument(evaluation: Evaluation, options: DocumentOptions = {}): string {
+  const { command, charts } = options;
+  const parts = [
+    heading(1, `Results on ${evaluation.dataset}`),
+    firstLine(command, `${pictureCount(evaluation)}. ${explanation}`),
+    ...sectionsOf(evaluation, 2, charts === undefined ? undefined : `${charts}/`),
+  ];
   return `${parts.join('\n\n')}\n`;
 }
+
+/**
+ * One document of evaluations on several sets, with an overview; charts are called as `writeCharts` calls them.
+ *
+ * @example
+ * const text = releaseDocument([kodak, tecnick], { charts: 'results' });
+ */
+export function releaseDocument(evaluations: readonly Evaluation[], options: DocumentOptions = {}): string {
+  const { command, charts } = options;
+  const parts = [
+    heading(1, 'Results'),
+    firstLine(command, explanation),
+    overview(evaluations),
+    ...evaluations.flatMap((evaluation) => [
+      heading(2, `Results on ${evaluation.dataset}`),
+      `${pictureCount(evaluation)}.`,
+      ...sectionsOf(evaluation, 3, charts && `${charts}/${chartPrefix(evaluation)}`),
+    ]),
+  ];
+  return `${parts.join('\n\n')}\n`;
+}
+
+/** What charts of an evaluation are called by where those of others lie beside them. */
+export const chartPrefix = ({ dataset }: Evaluation): string => `${dataset.replaceAll(/[^\w.-]+/g, '-')}-`;

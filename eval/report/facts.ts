@@ -1,5 +1,11 @@
 /** What pages and documents say in the same words: the machine of a run, and what a codec is. */
-import type { Environment, EvaluatedCodec, Evaluation, MeasuredCodec } from '../evaluation.js';
+import {
+  type Environment,
+  type EvaluatedCodec,
+  type Evaluation,
+  type MeasuredCodec,
+  writeJson,
+} from '../evaluation.js';
 
 /** True for codecs that ran, which have times and single pictures. */
 export function isMeasured(codec: EvaluatedCodec): codec is MeasuredCodec {
@@ -23,7 +29,7 @@ export function pictureCount({ images, scope }: Evaluation): string {
 }
 
 /** Facts of a run, as pairs of name and value. */
-export function environmentFacts(environment: Environment): [string, string][] {
+function environmentFacts(environment: Environment): [string, string][] {
   const { commit, node, platform, cpu, cores, memoryBytes, jobs, threads, versions } = environment;
   const facts: [string, string | undefined][] = [
     ['package', environment.package],
@@ -37,6 +43,33 @@ export function environmentFacts(environment: Environment): [string, string][] {
     ...Object.entries(versions),
   ];
   return facts.filter((fact): fact is [string, string] => fact[1] !== undefined);
+}
+
+/** One of the runs that an evaluation is made of. */
+export interface RunFacts {
+  /** What was measured in it; undefined where there is one run only. */
+  readonly title?: string;
+  /** Names and values; of later runs only what is different from the first one. */
+  readonly facts: readonly (readonly [string, string])[];
+}
+
+/** The runs, with what was measured in each. */
+export function runFacts({ environments, codecs }: Evaluation): RunFacts[] {
+  if (environments.length < 2) return environments.map((one) => ({ facts: environmentFacts(one) }));
+  const first = new Map(environmentFacts(environments[0]));
+  return environments.map((environment, i) => {
+    const key = writeJson(environment);
+    const own = codecs.filter(
+      (codec) => isMeasured(codec) && codec.environments?.some((one) => writeJson(one) === key),
+    );
+    const names = own.length > 0 ? `: ${own.map(({ name }) => name).join(', ')}` : '';
+    return {
+      title: `Run ${i + 1} of ${environments.length}${names}`,
+      facts: environmentFacts(environment).filter(
+        ([name, value]) => i === 0 || name === 'commit' || first.get(name) !== value,
+      ),
+    };
+  });
 }
 
 /** What there is to know of a codec: version and options, or where it was published, and what it costs. */

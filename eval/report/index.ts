@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../../src/io/index.js';
 import type { Evaluation } from '../evaluation.js';
 import type { CropComparison } from './crops.js';
-import { resultsDocument } from './document.js';
+import { chartPrefix, resultsDocument } from './document.js';
 import { chartFile, chartImage } from './files.js';
 import { reportPage } from './page.js';
 import { chartsOf } from './plots.js';
@@ -24,7 +24,7 @@ export {
   mostDifferentArea,
   type SizedFile,
 } from './crops.js';
-export { type DocumentOptions, resultsDocument } from './document.js';
+export { type DocumentOptions, releaseDocument, resultsDocument } from './document.js';
 export { reportPage } from './page.js';
 
 export interface ReportOptions {
@@ -59,6 +59,30 @@ export async function writeReport(evaluation: Evaluation, options: ReportOptions
     files.set(`${chart.key}.svg`, text(chartFile(chart, series, 'preferred')));
     files.set(`${chart.key}.png`, await chartImage(chart, series));
   }
+  return writeFiles(folder, files);
+}
+
+/**
+ * Writes the charts of an evaluation as SVG alone, named by its set, so that those of several lie in one folder.
+ *
+ * @returns paths of the files
+ * @throws UsageError where the folder cannot be written
+ * @example
+ * await writeCharts(evaluation, 'docs/results'); // kodak-rate-psnr.svg, kodak-time.svg
+ */
+export async function writeCharts(evaluation: Evaluation, folder: string): Promise<string[]> {
+  const series = seriesOf(evaluation);
+  const files = chartsOf(evaluation, series).map(
+    (chart) =>
+      [
+        `${chartPrefix(evaluation)}${chart.key}.svg`,
+        new TextEncoder().encode(chartFile(chart, series, 'preferred')),
+      ] as const,
+  );
+  return writeFiles(folder, new Map(files));
+}
+
+async function writeFiles(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const paths: string[] = [];
   for (const [name, bytes] of files) {

@@ -7,7 +7,7 @@ import { failureLines } from '../tables.js';
 import { type Chart, drawChart, legendOrder } from './chart.js';
 import { cropFigures } from './crop-figures.js';
 import type { CropComparison } from './crops.js';
-import { countOf, environmentFacts, isMeasured, pictureCount } from './facts.js';
+import { countOf, isMeasured, pictureCount, runFacts } from './facts.js';
 import {
   bdRateTable,
   codecList,
@@ -34,9 +34,9 @@ interface Section {
   readonly content: readonly Child[];
 }
 
-/** What our first codec gains or loses against each other one, as large numbers. */
+/** What the last of our codecs, the one that crops show, gains or loses against each other one, as large numbers. */
 function summary({ comparisons }: Evaluation, series: readonly ReportSeries[]): Markup | undefined {
-  const own = series.find(({ codec }) => codec.kind === 'ours')?.codec.name;
+  const own = series.findLast(({ codec }) => codec.kind === 'ours')?.codec.name;
   const tiles = comparisons.flatMap(({ tested, reference, metric, rate, smallOverlap }) => {
     const rival = series.find(({ codec }) => codec.name === reference);
     if (tested !== own || metric !== 'psnr' || !rate || !rival || smallOverlap) return [];
@@ -80,19 +80,18 @@ function chartFigure(chart: Chart, note: string): Markup {
   );
 }
 
-function environmentBlock({ environments, codecs }: Evaluation, series: readonly ReportSeries[]): Child[] {
-  const runs = environments.map((environment, i) =>
+function environmentBlock(evaluation: Evaluation, series: readonly ReportSeries[]): Child[] {
+  const runs = runFacts(evaluation).map(({ title, facts }) =>
     fragment(
-      environments.length > 1 ? element('h3', {}, `Run ${i + 1} of ${environments.length}`) : undefined,
+      title === undefined ? undefined : element('h3', {}, title),
       element(
         'dl',
         {},
-        environmentFacts(environment).map(([name, value]) =>
-          fragment(element('dt', {}, name), element('dd', {}, value)),
-        ),
+        facts.map(([name, value]) => fragment(element('dt', {}, name), element('dd', {}, value))),
       ),
     ),
   );
+  const { codecs } = evaluation;
   return [runs, codecs.length > 0 ? [element('h3', {}, 'Codecs'), codecList(series)] : undefined];
 }
 

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { decode } from '../../codec/decode.js';
 import { type EncodeOptions, encode, PictureEncoder } from '../../codec/encode.js';
-import { encodeToTarget } from '../../codec/rate-control.js';
+import { encodeToTarget, isNear } from '../../codec/rate-control.js';
 import { UsageError } from '../../src/errors.js';
 import type { Image } from '../../src/io/image.js';
 import { psnr } from '../../src/metrics/psnr.js';
@@ -94,6 +94,23 @@ describe('a target PSNR', () => {
   it('that no quality has is refused with the best that is possible', async () => {
     const attempt = encodeToTarget(picture('noise', 64, 64), { psnr: 90 }, await options());
     await expect(attempt).rejects.toThrow(/target PSNR: expected up to [\d.]+ dB for this picture, got 90/);
+  });
+});
+
+describe('isNear', () => {
+  const file = { bytes: 970, pixels: 8000, psnr: 33.96 };
+  it.each([
+    [{ bytes: 1000 }, true],
+    [{ bytes: 1001 }, false],
+    [{ bytes: 969 }, false],
+    [{ bitsPerPixel: 1 }, true],
+    [{ bitsPerPixel: 0.96 }, false],
+    [{ bitsPerPixel: 1.01 }, false],
+    [{ psnr: 34 }, true],
+    [{ psnr: 33.9 }, false],
+    [{ psnr: 34.02 }, false],
+  ])('with the target %j: %s', (target, near) => {
+    expect(isNear(target, file)).toBe(near);
   });
 });
 

@@ -1,8 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { findDatasetIfPresent } from '../../datasets/index.js';
-import type { RunProgress } from '../../eval/evaluate.js';
-import type { Measurement } from '../../eval/measure.js';
+import type { KeptMeasurement, RunProgress } from '../../eval/evaluate.js';
+import type { MeasuredCodec } from '../../eval/evaluation.js';
 import { localMeasurer } from '../../eval/measurer.js';
 import { openMetrics } from '../../eval/metrics/metrics.js';
 import { ResultStore } from '../../eval/store.js';
@@ -48,19 +48,19 @@ describe('evaluate', () => {
     const whole = await evaluateSteps(set, codecs);
     const [file, stop, again] = [path('store.jsonl'), new AbortController(), [ours(), theirs()]];
     const stopped = evaluateSteps(set, again, {
-      store: await ResultStore.open<Measurement>(file),
+      store: await ResultStore.open<KeptMeasurement>(file),
       signal: stop.signal,
       progress: ({ done }) => done === 13 && stop.abort(),
     });
     await expect(stopped).rejects.toThrow(/abort/);
     expect(again[0].calls + again[1].calls).toBe(13);
     const states: RunProgress[] = [];
-    const store = await ResultStore.open<Measurement>(file);
+    const store = await ResultStore.open<KeptMeasurement>(file);
     const rest = await evaluateSteps(set, again, { store, progress: (state) => states.push(state) });
     expect(rest).toEqual(whole);
     expect(again[0].calls + again[1].calls).toBe(30);
     expect(states[0]).toMatchObject({ done: 1, total: 17, reused: 13 });
-    expect(await evaluateSteps(set, again, { store: await ResultStore.open<Measurement>(file) })).toEqual(
+    expect(await evaluateSteps(set, again, { store: await ResultStore.open<KeptMeasurement>(file) })).toEqual(
       whole,
     );
     expect(again[0].calls + again[1].calls).toBe(30);
@@ -69,7 +69,7 @@ describe('evaluate', () => {
   it('measures again what depends on what has changed: version, threads, a metric', async () => {
     const set = await dataset({ a: 176 });
     const codec = ours();
-    const store = await ResultStore.open<Measurement>();
+    const store = await ResultStore.open<KeptMeasurement>();
     await evaluateSteps(set, [codec], { store });
     await evaluateSteps(set, [codec], { store, environment: { ...environment, threads: 2 } });
     expect(codec.calls).toBe(10);
@@ -82,6 +82,21 @@ describe('evaluate', () => {
     const newer = { ...codec, version: '2' };
     await evaluateSteps(set, [newer], { store });
     expect(codec.calls).toBe(20);
+  });
+
+  it('names the machine of every run that results were kept from', async () => {
+    const set = await dataset({ a: 64, b: 96 });
+    const store = await ResultStore.open<KeptMeasurement>();
+    const busy = { ...environment, jobs: 2, commit: 'earlier' };
+    await evaluateSteps(set, [theirs()], { store, environment: busy, limit: 1 });
+    const both = await evaluateSteps(set, [ours(), theirs()], { store });
+    expect(both.environments).toHaveLength(2);
+    expect(both.environments).toEqual(expect.arrayContaining([environment, busy]));
+    const [own, rival] = both.codecs as readonly MeasuredCodec[];
+    expect(own.environments).toEqual([environment]);
+    expect(rival.environments).toEqual(both.environments);
+    const kept = await evaluateSteps(set, [theirs()], { store, limit: 1, environment });
+    expect(kept.environments).toEqual([busy]);
   });
 
   it('gives the same numbers with two measurers as with one', async () => {

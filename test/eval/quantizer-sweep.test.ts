@@ -12,6 +12,7 @@ import { bdRate } from '../../eval/bd-rate.js';
 import {
   descend,
   normalQuantization,
+  risingPart,
   type SweepPicture,
   type SweepPoint,
   type SweepResult,
@@ -19,6 +20,7 @@ import {
   sweepPicture,
   sweepQuantizer,
 } from '../../eval/quantizer-sweep.js';
+import { UsageError } from '../../src/errors.js';
 import { createImage } from '../../src/io/image.js';
 import { psnr } from '../../src/metrics/psnr.js';
 import { type FitSet, fitSet } from '../../src/training/fit-quantization.js';
@@ -135,6 +137,62 @@ describe('normalQuantization', () => {
   });
 });
 
+describe('risingPart', () => {
+  const curveOf = (...points: readonly (readonly [number, number])[]): SweepPoint[] =>
+    points.map(([bpp, decibels], quality) => ({ quality, bpp, psnr: decibels, codingSeconds: 0 }));
+  it.each([
+    [
+      'all of a curve that rises',
+      [
+        [1, 30],
+        [2, 31],
+        [3, 33],
+      ],
+      [0, 1, 2],
+    ],
+    [
+      'a curve in any order',
+      [
+        [3, 33],
+        [1, 30],
+        [2, 31],
+      ],
+      [1, 2, 0],
+    ],
+    [
+      'no point that costs more and is worse, or as good',
+      [
+        [1, 30],
+        [2, 29],
+        [3, 33],
+        [4, 33],
+        [5, 34],
+      ],
+      [0, 2, 4],
+    ],
+    [
+      'the better one of two at the same rate',
+      [
+        [1, 30],
+        [1, 31],
+        [2, 32],
+      ],
+      [1, 2],
+    ],
+    [
+      'no lossless point',
+      [
+        [1, 30],
+        [2, Number.POSITIVE_INFINITY],
+        [3, 31],
+      ],
+      [0, 2],
+    ],
+  ] as const)('has %s', (_, points, expected) => {
+    expect(risingPart(curveOf(...points)).map(({ quality }) => quality)).toEqual(expected);
+  });
+});
+
 describe('sweepQuantizer', () => {
   const steps = [0.5, 0.64, 0.83];
   const lagrangians = [0.01, 0.03, 0.1];
@@ -145,16 +203,20 @@ describe('sweepQuantizer', () => {
     set = fitSet(coder.entropy, coder.model, analysed);
   });
 
-  async function sweep(name: 'tcq8' | 'rdoq' | 'round', fit: boolean, grid = { steps, lagrangians }) {
+  async function sweep(
+    name: 'tcq8' | 'rdoq' | 'round',
+    fit: boolean,
+    grid = { steps, lagrangians },
+    own = { pictures, reference },
+  ) {
     const tried: SweepResult[] = [];
     const { quantization, result } = await sweepQuantizer({
       coder,
       name,
-      pictures,
       fit: fit ? set : undefined,
       ...grid,
+      ...own,
       start: { step: 0.6, lagrangian: 0.02 },
-      reference,
       onResult: (one) => tried.push(one),
     });
     return { quantization, result, tried };
@@ -203,6 +265,28 @@ describe('sweepQuantizer', () => {
     const { result, tried } = await sweep('round', false, { steps: [1], lagrangians: [0] });
     expect(result.bdRate).toBeCloseTo(0, 10);
     expect(tried).toHaveLength(1);
+  });
+
+  it('goes on without qualities at which curves do not rise, and says which', async () => {
+    // The same quality twice is a point that costs as much and gains nothing.
+    const repeated = pictures.map(({ image, analysed }) => ({ image, analysed: [...analysed, analysed[2]] }));
+    const grid = { steps: [0.64], lagrangians: [0.03] };
+    const fallen = [...reference, { quality: 95, bpp: 99, psnr: 20, codingSeconds: 0 }];
+    const { result } = await sweep('tcq8', false, grid, { pictures: repeated, reference: fallen });
+    const clean = await sweep('tcq8', false, grid);
+    expect(result.leftOut).toEqual([60]);
+    expect(result.curve).toHaveLength(5);
+    expect(result.bdRate).toBe(clean.result.bdRate);
+    expect(clean.result.leftOut).toEqual([]);
+  });
+
+  it('refuses to choose where no curve is left', async () => {
+    const few = pictures.map(({ image, analysed }) => ({ image, analysed: analysed.slice(0, 3) }));
+    const attempt = sweep('tcq8', false, { steps, lagrangians }, { pictures: few, reference });
+    await expect(attempt).rejects.toThrow(
+      'tcq8: expected PSNR to rise with the rate at 4 qualities or more, got 3',
+    );
+    await expect(attempt).rejects.toBeInstanceOf(UsageError);
   });
 
   it('finds that a trellis beats rounding', async () => {

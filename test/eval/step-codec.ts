@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { type Dataset, folderDataset } from '../../datasets/index.js';
 import type { ImageCodec } from '../../eval/codecs.js';
+import type { KeptMeasurement } from '../../eval/evaluate.js';
 import { type EvaluationTask, evaluate } from '../../eval/evaluate.js';
 import type { Environment, Evaluation } from '../../eval/evaluation.js';
-import type { Measurement } from '../../eval/measure.js';
 import { localMeasurer, type OpenedCodec } from '../../eval/measurer.js';
 import { openMetrics } from '../../eval/metrics/metrics.js';
 import { ResultStore } from '../../eval/store.js';
@@ -74,7 +74,7 @@ export async function evaluateSteps(
     dataset,
     metrics,
     measurers: [localMeasurer(codecs, metrics)],
-    store: await ResultStore.open<Measurement>(),
+    store: await ResultStore.open<KeptMeasurement>(),
     environment,
     ...options,
   });

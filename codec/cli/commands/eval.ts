@@ -14,7 +14,7 @@ import {
   environmentOf,
   evaluate,
   evaluationText,
-  type Measurement,
+  type KeptMeasurement,
   type Measurer,
   type MetricName,
   metricNames,
@@ -42,6 +42,7 @@ import { engineOption, modelNamed, modelOption, numberFrom, wholeFrom } from '..
 import { Progress } from '../progress.js';
 import { count, duration } from '../text.js';
 import { dataOption } from './datasets.js';
+import { addEvalDocument } from './eval-document.js';
 import { addEvalMerge } from './eval-merge.js';
 
 interface Options extends OutputOptions {
@@ -81,10 +82,11 @@ function checked<T>(parse: (text: string) => T): (text: string) => T {
 const words = (text: string): string[] => text.split(',').flatMap((word) => word.trim() || []);
 
 const quantizerList = (text: string): string[] => {
+  if (text === 'none') return [];
   const names = words(text);
   const known: readonly string[] = quantizerNames;
   if (names.length > 0 && names.every((name) => known.includes(name))) return names;
-  throw new InvalidArgumentError(`Expected some of ${quantizerNames.join(', ')}.`);
+  throw new InvalidArgumentError(`Expected some of ${quantizerNames.join(', ')}, or none.`);
 };
 
 const competitorList = (text: string): string[] => {
@@ -129,6 +131,7 @@ async function specsOf(context: Context, options: Options): Promise<CodecSpec[]>
     ...templates.map((template): CodecSpec => ({ kind: 'external', template })),
   ];
   const names = [...competitors, ...templates.map(({ name }) => name)];
+  if (specs.length === 0) throw new UsageError('codecs: expected at least one, got none');
   const twice = names.find((name, n) => names.indexOf(name) !== n);
   if (twice !== undefined) throw new UsageError(`codecs: expected every name once, got ${twice} twice`);
   return specs;
@@ -172,7 +175,7 @@ interface Run {
 async function prepare(context: Context, source: string, options: Options): Promise<Run> {
   const dataset = await datasetNamed(source, options.data);
   // A model that is not there is no codec among others that fails, but nothing to evaluate.
-  await modelNamed(options.model);
+  if (options.quantizers.length > 0) await modelNamed(options.model);
   const specs = await specsOf(context, options);
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / options.jobs));
   return { dataset, specs, threads };
@@ -187,7 +190,7 @@ async function measure(
   const metrics = await openMetrics(options.metrics);
   const environment = await environmentOf({ jobs, threads, versions: metrics.versions });
   const path = join(out, `${stemOf(dataset.name, shard)}.results.jsonl`);
-  const store = await about(path, () => ResultStore.open<Measurement>(path));
+  const store = await about(path, () => ResultStore.open<KeptMeasurement>(path));
   if (options.fresh) await store.clear();
   const measurers: Measurer[] =
     jobs === 1
@@ -262,7 +265,10 @@ export function addEval(program: Command, context: Context): void {
     .addOption(dataOption())
     .addOption(modelOption('bundled model or model file').default('base'))
     .addOption(
-      new Option('--quantizers <list>', `some of ${quantizerNames.join(', ')}`)
+      new Option(
+        '--quantizers <list>',
+        `some of ${quantizerNames.join(', ')}; none to measure other codecs only`,
+      )
         .argParser(quantizerList)
         .default([defaultQuantizer], defaultQuantizer),
     )
@@ -336,4 +342,5 @@ export function addEval(program: Command, context: Context): void {
     'codec eval tecnick --shard 1/3 --out out/tecnick',
   ]);
   addEvalMerge(command, context);
+  addEvalDocument(command, context);
 }

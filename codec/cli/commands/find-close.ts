@@ -4,7 +4,7 @@ import { loadImage } from '../../../datasets/index.js';
 import { psnr } from '../../../src/metrics/psnr.js';
 import { decode } from '../../decode.js';
 import { defaultEncodeOptions, effortQuantizers } from '../../encode.js';
-import { encodeToTarget, type Target } from '../../rate-control.js';
+import { encodeToTarget, isNear, type Target } from '../../rate-control.js';
 import type { EngineName } from '../../transform-engine.js';
 import { type Context, describeError } from '../context.js';
 import { datasetNamed } from '../dataset-argument.js';
@@ -62,6 +62,9 @@ function foundTable(found: readonly Found[]): string[] {
   );
 }
 
+const missed = ({ quality, bytes, bitsPerPixel, psnr: decibels }: Found): string =>
+  `not reached: quality ${quality} is the nearest, with ${count(bytes)} bytes, ${bitsPerPixel.toFixed(4)} bpp, ${decibels.toFixed(3)} dB`;
+
 async function run(context: Context, source: string, target: Target, options: Options): Promise<void> {
   const dataset = await datasetNamed(source, options.data);
   const model = await modelNamed(options.model);
@@ -76,14 +79,17 @@ async function run(context: Context, source: string, target: Target, options: Op
     try {
       const { image } = await loadImage(entry);
       const { bytes, quality, encodings } = await encodeToTarget(image, target, { ...coding, quantizer });
-      found.push({
+      const pixels = image.width * image.height;
+      const one: Found = {
         image: entry.name,
         quality,
         bytes: bytes.length,
-        bitsPerPixel: (8 * bytes.length) / (image.width * image.height),
+        bitsPerPixel: (8 * bytes.length) / pixels,
         psnr: psnr(image, await decode(bytes, coding)),
         encodings,
-      });
+      };
+      found.push(one);
+      if (!isNear(target, { ...one, pixels })) failures.push(`${entry.name}: ${missed(one)}`);
     } catch (error) {
       failures.push(`${entry.name}: ${describeError(error)}`);
     }
@@ -102,8 +108,9 @@ export function addFindClose(program: Command, context: Context): void {
     .command('find-close')
     .summary('find the qualities at which pictures have a size, a rate or a PSNR')
     .description(
-      'Find for every picture of a set or folder the quality that comes closest to a target: at most that size or rate, or ' +
-        'that PSNR within 0.05 dB. Exit code 3: done except for the pictures that are named.',
+      'Find for every picture of a set or folder the quality that comes closest to a target: 97 to 100 % of that size or ' +
+        'rate, or that PSNR within 0.05 dB. Exit code 3: done, but the pictures that are named cannot be read, or have ' +
+        'no such quality.',
     )
     .argument('<pictures>', 'kodak, tecnick, validation, or a folder')
     .addOption(dataOption())

@@ -15,7 +15,6 @@ import {
   finetune,
 } from '../../../src/training/finetune.js';
 import { finetuneFile, loadFinetune, saveFinetune } from '../../../src/training/finetune-checkpoint.js';
-import { Photographs } from '../../../src/training/photographs.js';
 import { validateReal } from '../../../src/training/real-validation.js';
 import { TorchTrainer } from '../../../src/training/torch-trainer.js';
 import { coderOf } from '../../coder.js';
@@ -36,15 +35,10 @@ import {
   verboseOption,
   wholeFrom,
 } from '../options.js';
+import { openPhotographs } from '../photographs.js';
 import { Progress } from '../progress.js';
 import { count } from '../text.js';
-import {
-  checkOutput,
-  quantizersOption,
-  refuseTestPictures,
-  tuningImages,
-  tuningQualities,
-} from '../tuning.js';
+import { checkOutput, quantizersOption, tuningImages, tuningQualities } from '../tuning.js';
 
 interface Options {
   readonly quantizers: readonly QuantizerName[];
@@ -167,13 +161,10 @@ async function run(context: Context, source: string, output: string, options: Op
   await checkOutput(context, output, options);
   const runtime = await loadOnnxRuntime();
   const { options: chosen, start } = await startOf(source, options);
-  const images = await about(options.images, () =>
-    Photographs.open(options.images, {
-      leastSide: Math.min(chosen.crop, 256),
-      onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
-    }),
-  );
-  await about(options.images, () => refuseTestPictures(options.images));
+  const images = await openPhotographs(options.images, {
+    leastSide: Math.min(chosen.crop, 256),
+    onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
+  });
   const fitCrops = await tuningImages(context, options.images, fitting.pictures, fitting.crop);
   const held =
     options.validation === undefined

@@ -1,7 +1,10 @@
 /** `codec sweep`: chooses step and price of a bit of quantizers on validation pictures and writes them into a model file. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { leastPoints } from '../../../eval/bd-rate.js';
+import { writeJson } from '../../../eval/evaluation.js';
 import {
   normalQuantization,
+  risingPart,
   type SweepPicture,
   type SweepResult,
   type SweepSetting,
@@ -9,6 +12,7 @@ import {
   sweepPicture,
   sweepQuantizer,
 } from '../../../eval/quantizer-sweep.js';
+import { UsageError } from '../../../src/errors.js';
 import { writeFileAtomic } from '../../../src/io/index.js';
 import { fitSet } from '../../../src/training/fit-quantization.js';
 import { type AnalysedPicture, analysePicture } from '../../../src/training/fit-tables.js';
@@ -17,7 +21,7 @@ import { isTrellisCoded, type QuantizerName } from '../../format/index.js';
 import type { QuantizerParts } from '../../model/model-file.js';
 import { quantizationOf } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
-import { type Context, outputName } from '../context.js';
+import { type Context, FileError, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import { engineOption, modelNamed, numberFrom, threadsOption, verboseOption, wholeFrom } from '../options.js';
 import { count } from '../text.js';
@@ -72,8 +76,11 @@ interface SweepRecord extends SweepResult {
   readonly tried: readonly SweepResult[];
 }
 
-const show = ({ step, lagrangian, bdRate }: SweepResult): string =>
-  `step ${step}, Lagrangian ${lagrangian}: ${bdRate.toFixed(2)} %`;
+const show = ({ step, lagrangian, bdRate, leftOut }: SweepResult): string => {
+  const rate = Number.isFinite(bdRate) ? `${bdRate.toFixed(2)} %` : 'no curve';
+  const without = leftOut.length > 0 ? `, PSNR does not rise at quality ${leftOut.join(', ')}` : '';
+  return `step ${step}, Lagrangian ${lagrangian}: ${rate}${without}`;
+};
 
 async function run(context: Context, source: string, output: string, options: Options): Promise<void> {
   await checkOutput(context, output, options);
@@ -92,6 +99,15 @@ async function run(context: Context, source: string, output: string, options: Op
   const set = fitPictures.length > 0 ? fitSet(coder.entropy, model, fitPictures) : undefined;
   const tables = set ? 'fitted' : 'normal';
   const reference = await sweepCurve(coder, pictures, normalQuantization(coder, 'round', 1, 0));
+  const { length: rising } = risingPart(reference);
+  if (rising < leastPoints) {
+    throw new FileError(
+      options.images,
+      new UsageError(
+        `expected pictures whose PSNR rises with the rate at ${leastPoints} qualities or more, got ${rising} by rounding`,
+      ),
+    );
+  }
   context.say(
     `${count(pictures.length)} pictures; BD-rates are against rounding with tables of normal latents`,
   );
@@ -102,7 +118,7 @@ async function run(context: Context, source: string, output: string, options: Op
     const trellis = isTrellisCoded(name);
     const grid = grids[trellis ? 'trellis' : 'scalar'];
     const tried: SweepResult[] = [];
-    const { quantization, result } = await sweepQuantizer({
+    const swept = await sweepQuantizer({
       coder,
       name,
       pictures,
@@ -117,16 +133,23 @@ async function run(context: Context, source: string, output: string, options: Op
         tried.push(one);
         context.say(`  ${name}, ${show(one)}`);
       },
+    }).catch((error: unknown) => {
+      if (!(error instanceof UsageError)) throw error;
+      context.say(`codec: left as it was: ${error.message}`);
+      context.status = 3;
     });
+    if (!swept) continue;
+    const { quantization, result } = swept;
     if (name !== 'round') starts.set(trellis, result);
     parts.set(name, quantization);
     records.push({ quantizer: name, tables, ...result, tried });
     context.say(`${name}, ${tables} tables: ${show(result)}`);
     if (options.log !== undefined) {
       const json = { model: model.id, pictures: pictures.length, crop: options.crop, reference, records };
-      await writeFileAtomic(options.log, new TextEncoder().encode(`${JSON.stringify(json, null, 1)}\n`));
+      await writeFileAtomic(options.log, new TextEncoder().encode(`${writeJson(json, 1)}\n`));
     }
   }
+  if (parts.size === 0) throw new FileError(output, new UsageError('not written, as nothing was swept'));
   const id = await writeTuned(context, output, model, parts, options);
   context.say(`${outputName(output)}: ${[...parts.keys()].join(', ')} as swept, id ${id}`);
 }
@@ -138,7 +161,9 @@ export function addSweep(program: Command, context: Context): void {
     .summary('choose step and price of a bit of quantizers')
     .description(
       'Choose step and Lagrangian (price of a bit) of quantizers together, by BD-rate of the decoded pictures, with tables ' +
-        'counted for every setting that is tried. Best settings and tables go into a copy of the model. Test pictures are refused.',
+        'counted for every setting that is tried. Best settings and tables go into a copy of the model. Qualities at which ' +
+        'PSNR does not rise with the rate are named and left out; exit code 3 where too few are left for a quantizer, ' +
+        'which then stays as it was. Test pictures are refused.',
     )
     .argument('<model>', 'bundled model or model file')
     .argument('<output>', 'the new model file; - for standard output')

@@ -14,7 +14,7 @@ import {
   withOptions,
 } from '../../../src/training/checkpoint.js';
 import { type OptimizerName, optimizers } from '../../../src/training/optimizer.js';
-import { Photographs } from '../../../src/training/photographs.js';
+import type { Photographs } from '../../../src/training/photographs.js';
 import { exportRun, importRun } from '../../../src/training/run-folder.js';
 import { TorchTrainer } from '../../../src/training/torch-trainer.js';
 import {
@@ -34,6 +34,7 @@ import {
 import { about, type Context, FileError } from '../context.js';
 import { examples } from '../manual.js';
 import { exists, jsonOption, multipleOf64, numberFrom, verboseOption, wholeFrom } from '../options.js';
+import { openPhotographs } from '../photographs.js';
 import { count } from '../text.js';
 import { TrainingLog } from '../training-log.js';
 
@@ -151,13 +152,11 @@ async function run(context: Context, command: Command, options: Options): Promis
     json: options.json ?? false,
   });
   const open = (folder: string, leastSide: number): Promise<Photographs> =>
-    about(folder, () =>
-      Photographs.open(folder, {
-        leastSide,
-        memory: options.memory * 2 ** 20,
-        onSkip: (file, reason) => log.skip(file, reason),
-      }),
-    );
+    openPhotographs(folder, {
+      leastSide,
+      memory: options.memory * 2 ** 20,
+      onSkip: (file, reason) => log.skip(file, reason),
+    });
   const images = await open(options.images, settings.crop);
   const validation =
     options.validation === undefined ? undefined : await open(options.validation, defaultValidation.crop);
@@ -231,12 +230,10 @@ async function exportFolder(context: Context, command: Command, options: Options
   const settings = runOptions(command, options, resume);
   const config = resume?.config ?? networkConfigs[options.model ?? 'base'];
   const open = (source: string, leastSide: number): Promise<Photographs> =>
-    about(source, () =>
-      Photographs.open(source, {
-        leastSide,
-        onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
-      }),
-    );
+    openPhotographs(source, {
+      leastSide,
+      onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
+    });
   const images = await open(options.images, settings.crop);
   const validation = options.validation && (await open(options.validation, defaultValidation.crop));
   const runtime = await loadOnnxRuntime();

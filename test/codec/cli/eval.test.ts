@@ -72,6 +72,18 @@ describe('codec eval', () => {
     const document = await readFile(path('docs', 'R.md'), 'utf8');
     const [, chart] = /!\[[^\]]*\]\((charts\/[\w-]+\.svg)\)/.exec(document)!;
     expect(await readFile(path('docs', chart), 'utf8')).toContain('<svg');
+    const set = [
+      path('out', 'photos.json'),
+      '--markdown',
+      path('docs', 'all.md'),
+      '--charts',
+      path('docs', 'r'),
+    ];
+    await works(['eval', 'document', ...set, '--made-by', 'npm run results']);
+    const all = await readFile(path('docs', 'all.md'), 'utf8');
+    expect(all).toMatch(/^# Results\n\nMade by `npm run results`/);
+    const [, named] = /!\[[^\]]*\]\((r\/photos-[\w-]+\.svg)\)/.exec(all)!;
+    expect(await readFile(path('docs', named), 'utf8')).toContain('<svg');
     const merged = await works(['eval', 'merge', path('out', 'photos.json'), '--report', path('again')]);
     expect(merged.err).toMatch(/again.report\.html: the report/);
   });
@@ -99,6 +111,24 @@ describe('codec eval', () => {
     await works(evaluation('--competitors', 'none', '--fresh', '--limit', '1'));
     const fresh = (await readFile(path('out', 'photos.results.jsonl'), 'utf8')).trimEnd().split('\n');
     expect(fresh).toHaveLength(4);
+  });
+
+  it('takes what a run of competitors alone has measured', async () => {
+    const first = ['--competitors', 'jpeg,webp:0', '--threads', '1', '--json', '-'];
+    const alone = JSON.parse((await works(evaluation(...first, '--quantizers', 'none'))).out) as Evaluation;
+    expect(alone.codecs.map(({ name }) => name)).toEqual(['jpeg', 'webp:0']);
+    expect(alone.comparisons).toEqual([]);
+    const store = path('out', 'photos.results.jsonl');
+    const kept = await readFile(store, 'utf8');
+    const whole = JSON.parse((await works(evaluation(...first, '--qualities', '20,80'))).out) as Evaluation;
+    expect(whole.codecs.slice(1)).toEqual(alone.codecs);
+    const added = (await readFile(store, 'utf8')).slice(kept.length).trimEnd().split('\n');
+    expect((await readFile(store, 'utf8')).startsWith(kept)).toBe(true);
+    expect(added).toHaveLength(5 * 2);
+    await fails(
+      evaluation(...first, '--competitors', 'none', '--quantizers', 'none'),
+      /at least one, got none/,
+    );
   });
 
   it('gives the same numbers sharded in three and merged', async () => {
@@ -200,7 +230,9 @@ describe('codec eval', () => {
     async () => {
       const options = ['--competitors', 'jpeg', '--limit', '3', '--json', '-', '-j', '1'];
       const one = JSON.parse((await works(evaluation(...options))).out) as Evaluation;
-      const two = JSON.parse((await works(evaluation(...options, '--jobs', '2'))).out) as Evaluation;
+      const two = JSON.parse(
+        (await works(evaluation(...options, '--jobs', '2', '--fresh'))).out,
+      ) as Evaluation;
       expect(numbers(two)).toEqual(numbers(one));
       expect(two.environments[0]).toMatchObject({ jobs: 2, threads: 1 });
     },

@@ -86,6 +86,13 @@ describe('codec find-close', () => {
     expect(out).toMatch(/\nb\.png .*\nmean /);
   });
 
+  it('names pictures that have no such quality, beside the nearest that they have', async () => {
+    const { code, out, err } = await codec(finding('--target-size', '1000000', '--json'));
+    expect(code).toBe(3);
+    expect(err).toMatch(/a\.png: not reached: quality 100 is the nearest, with [\d,]+ bytes, [\d.]+ bpp, /);
+    expect(JSON.parse(out).found).toMatchObject([{ quality: 100 }, { quality: 100 }]);
+  });
+
   it('wants a target', async () => {
     const { code, err } = await codec(finding());
     expect(code).toBe(2);

@@ -4,14 +4,17 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Evaluation } from '../../../eval/evaluation.js';
 import {
   type CropComparison,
   compareCrops,
+  releaseDocument,
   resultsDocument,
+  writeCharts,
   writeReport,
 } from '../../../eval/report/index.js';
+import { percentText } from '../../../eval/report/numbers.js';
 import { packageRoot } from '../../../src/io/index.js';
 import { launchBrowser, skipBrowserTests } from '../../browser.js';
 import { pictures, sampleCodecs, sampleEvaluation } from './sample.js';
@@ -99,9 +102,42 @@ describe('resultsDocument', () => {
     expect(text.match(/^\| 10 \|/gm)!.length).toBeGreaterThanOrEqual(2);
   });
 
+  it('says of several runs what was measured in each, and what differs', () => {
+    const [first] = evaluation.environments;
+    const second = { ...first, commit: 'later', threads: first.threads + 1 };
+    const codecs = evaluation.codecs.map((codec) =>
+      codec.kind === 'competitor' ? { ...codec, environments: [second] } : codec,
+    );
+    const text = resultsDocument({ ...evaluation, codecs, environments: [first, second] });
+    expect(text).toMatch(/\nRun 1 of 2: [^\n]+\n\n- package: .*\n(- .*\n){5}/);
+    expect(text).toMatch(/\nRun 2 of 2: jpeg, [^\n]+\n\n- commit: later\n- workers: [^\n]+\n\n/);
+  });
+
   it('has no charts and no command where there are none', () => {
     expect(resultsDocument(evaluation)).toMatch(/^# Results on sample\n\n3 of 4 pictures\. /);
     expect(resultsDocument(evaluation)).not.toContain('![');
+  });
+});
+
+describe('releaseDocument', () => {
+  it('has several sets with an overview and their charts', async () => {
+    const other: Evaluation = { ...evaluation, dataset: 'other set', comparisons: [] };
+    const text = releaseDocument([evaluation, other], { command: 'npm run results', charts: 'results' });
+    const { tested } = evaluation.comparisons.at(-1)!;
+    expect(text).toMatch(/^# Results\n\nMade by `npm run results`; not edited by hand\. Rates are/);
+    expect(text).toContain(`| BD-rate by PSNR against | ${tested} on sample | ${tested} on other set |`);
+    const own = evaluation.comparisons.find(
+      (one) => one.tested === tested && one.reference === 'jpeg' && one.metric === 'psnr',
+    );
+    expect(text).toContain(`| jpeg | ${percentText(own!.rate!.percent, 2)} | – |\n`);
+    expect(text.match(/^## Results on .*$/gm)).toEqual(['## Results on sample', '## Results on other set']);
+    expect(text.match(/^### BD-rates$/gm)).toHaveLength(2);
+    const charts = join(folder, 'charts');
+    const written = [...(await writeCharts(evaluation, charts)), ...(await writeCharts(other, charts))];
+    const links = [...text.matchAll(/!\[[^\]]*\]\(results\/([^)]*)\)/g)].map(([, name]) => name);
+    expect(links.length).toBeGreaterThanOrEqual(4);
+    expect(links.sort()).toEqual(written.map((path) => basename(path)).sort());
+    for (const path of written) expect(await readFile(path, 'utf8')).toMatch(/^<\?xml.*\n<svg/);
   });
 });
 
@@ -113,6 +149,9 @@ describe.skipIf(skipBrowserTests)('the page in a browser', () => {
     await mkdir(screenshots, { recursive: true });
   }, 120_000);
   afterAll(() => browser?.close());
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+  });
 
   /** The page as somebody with these settings sees it; whatever goes wrong on it fails the test. */
   async function open(settings: BrowserContextOptions): Promise<Page> {
