@@ -1,0 +1,74 @@
+/**
+ * Numbers as a stream of levels with their step: what trellis-coded tensors are stored as, in weights' own files and in
+ * model files.
+ *
+ *     step    float32, little-endian, above 0 and finite
+ *     levels  one stream (levels.ts), dependent: the trellis is `nnc8`
+ *
+ * A value is its grid integer times the step, rounded to float32: integers and one product, so every machine gets the
+ * same bits.
+ */
+import { FormatError } from '../../src/errors.js';
+import { gridIntegers } from '../dequantize.js';
+import { decodeLevelsFast } from './levels-kernel.js';
+
+/** Levels with the distance of neighbouring grid integers. */
+export interface SteppedLevels {
+  readonly step: number;
+  readonly levels: Int32Array;
+}
+
+const stepBytes = 4;
+const largestFloat32 = 3.4028234663852886e38;
+
+/**
+ * Values of levels.
+ *
+ * @param dependent false for levels of uniform quantization, which are grid integers themselves; default true
+ * @example
+ * Array.from(valuesOfLevels({ step: 0.5, levels: Int32Array.of(1, 0, -2) })); // => [1, 0, -2]
+ */
+export function valuesOfLevels({ step, levels }: SteppedLevels, dependent = true): Float32Array {
+  const grid = dependent ? gridIntegers(levels, { machine: 'nnc8' }) : levels;
+  // A float32 next to the largest one may have been rounded up.
+  return Float32Array.from(grid, (integer) =>
+    Math.max(-largestFloat32, Math.min(largestFloat32, integer * step)),
+  );
+}
+
+/** The bytes of a step and a stream of levels. */
+export function joinStep(step: number, stream: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(stepBytes + stream.length);
+  new DataView(bytes.buffer).setFloat32(0, step, true);
+  bytes.set(stream, stepBytes);
+  return bytes;
+}
+
+/** Bytes that `joinStep` makes of a stream of that length. */
+export const joinedLength = (streamLength: number): number => stepBytes + streamLength;
+
+/**
+ * Step and levels in such bytes.
+ *
+ * @param count how many levels there are
+ * @param where what to call them in messages
+ * @throws FormatError for a step that is not finite and above 0; FormatError or IntegrityError for a damaged stream
+ * @example
+ * const stream = encodeLevels(Int32Array.of(3, 0, -1), { dependent: true });
+ * readSteppedLevels(joinStep(0.25, stream), 3, 'an example').step; // => 0.25
+ */
+export function readSteppedLevels(
+  bytes: Uint8Array,
+  count: number,
+  where: string,
+  dependent = true,
+): SteppedLevels {
+  if (bytes.length <= stepBytes) {
+    throw new FormatError(`Expected a step and a stream for ${where}, got ${bytes.length} bytes`);
+  }
+  const step = new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
+  if (!(step > 0 && step <= largestFloat32)) {
+    throw new FormatError(`Expected a finite step above 0 for ${where}, got ${step}`);
+  }
+  return { step, levels: decodeLevelsFast(bytes.subarray(stepBytes), count, { dependent }) };
+}
