@@ -4,7 +4,7 @@
  *
  * JPEG is 4:4:4 with optimised Huffman tables (libjpeg's own quantization tables, baseline), mozjpeg 4:4:4 with its trellis
  * and progressive scans, AVIF 4:4:4, JPEG XL in its own XYB. WebP has 4:2:0 only, which limits its PSNR at high rates; it
- * gets sharp YUV conversion. A name may say an effort: `avif:9` is AVIF at effort 9, `avif` at its default one.
+ * gets sharp YUV conversion. A name may say an effort: `avif:1` is AVIF at effort 1, which is fast, `avif` at its default.
  */
 import type { Sharp } from 'sharp';
 import { UnsupportedError, UsageError } from '../src/errors.js';

@@ -5,7 +5,7 @@
 import type { EvaluatedComparison, Evaluation, MeasuredCodec } from '../evaluation.js';
 import { failureLines } from '../tables.js';
 import { codecComparisons, weightsNotes, weightsRows, weightsTitles } from '../weights/summary.js';
-import { codecDetails, isMeasured, pictureCount, runFacts } from './facts.js';
+import { codecDetails, isMeasured, runFacts, scopeText } from './facts.js';
 import { metricsOf, type ReportMetric } from './metrics.js';
 import { absent, numberText, percentText, signedText } from './numbers.js';
 import { chartsOf } from './plots.js';
@@ -171,7 +171,7 @@ export function resultsDocument(evaluation: Evaluation, options: DocumentOptions
   const { command, charts } = options;
   const parts = [
     heading(1, `Results on ${evaluation.dataset}`),
-    firstLine(command, `${pictureCount(evaluation)}. ${explanation}`),
+    firstLine(command, `${scopeText(evaluation)} ${explanation}`),
     ...sectionsOf(evaluation, 2, charts === undefined ? undefined : `${charts}/`),
   ];
   return `${parts.join('\n\n')}\n`;
@@ -191,7 +191,7 @@ export function releaseDocument(evaluations: readonly Evaluation[], options: Doc
     overview(evaluations),
     ...evaluations.flatMap((evaluation) => [
       heading(2, `Results on ${evaluation.dataset}`),
-      `${pictureCount(evaluation)}.`,
+      scopeText(evaluation),
       ...sectionsOf(evaluation, 3, charts && `${charts}/${chartPrefix(evaluation)}`),
     ]),
   ];

@@ -28,6 +28,15 @@ export function pictureCount({ images, scope }: Evaluation): string {
   return images.length < all ? `${images.length} of ${countOf(all, 'picture')}` : countOf(all, 'picture');
 }
 
+/** The pictures that numbers are over, and why there are no published curves beside them where there are none. */
+export function scopeText(evaluation: Evaluation): string {
+  const published = evaluation.codecs.some(({ kind }) => kind === 'published');
+  const none = published
+    ? ''
+    : ' Published curves are means over a whole set, so there are none beside these.';
+  return `${pictureCount(evaluation)}.${none}`;
+}
+
 /** Facts of a run, as pairs of name and value. */
 function environmentFacts(environment: Environment): [string, string][] {
   const { commit, node, platform, cpu, cores, memoryBytes, jobs, threads, versions } = environment;

@@ -4,7 +4,7 @@ import { parseEvaluation } from '../../../eval/index.js';
 import { releaseDocument, writeCharts } from '../../../eval/report/index.js';
 import { about, type Context } from '../context.js';
 import { linkTo, writeText } from '../evaluation-outputs.js';
-import { examples } from '../manual.js';
+import { commandLine, examples } from '../manual.js';
 
 interface Options {
   readonly markdown: string;
@@ -12,8 +12,13 @@ interface Options {
   readonly madeBy?: string;
 }
 
-async function writeDocument(context: Context, files: readonly string[], options: Options): Promise<void> {
-  const { markdown, charts, madeBy: command } = options;
+async function writeDocument(
+  context: Context,
+  command: Command,
+  files: readonly string[],
+  options: Options,
+): Promise<void> {
+  const { markdown, charts, madeBy = commandLine(command) } = options;
   const evaluations = [];
   for (const name of files) {
     const text = new TextDecoder().decode(await context.read(name));
@@ -23,7 +28,7 @@ async function writeDocument(context: Context, files: readonly string[], options
     for (const evaluation of evaluations) await about(charts, () => writeCharts(evaluation, charts));
   }
   const text = releaseDocument(evaluations, {
-    ...(command === undefined ? {} : { command }),
+    command: madeBy,
     ...(charts === undefined ? {} : { charts: linkTo(charts, markdown) }),
   });
   await writeText(context, markdown, text);
@@ -43,7 +48,7 @@ export function addEvalDocument(parent: Command, context: Context): void {
     .addOption(
       new Option('--charts <folder>', 'write the charts there as SVG, and show them in the document'),
     )
-    .option('--made-by <command>', 'what the document says that made it');
-  command.action((files: string[], options: Options) => writeDocument(context, files, options));
+    .option('--made-by <command>', 'what the document says that made it (default: this command)');
+  command.action((files: string[], options: Options) => writeDocument(context, command, files, options));
   examples(command, ['codec eval document kodak.json tecnick.json --markdown RESULTS.md --charts charts']);
 }

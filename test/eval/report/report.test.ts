@@ -102,6 +102,14 @@ describe('resultsDocument', () => {
     expect(text.match(/^\| 10 \|/gm)!.length).toBeGreaterThanOrEqual(2);
   });
 
+  it('says why there are no published curves', () => {
+    const codecs = evaluation.codecs.filter(({ kind }) => kind !== 'published');
+    const text = resultsDocument({ ...evaluation, codecs });
+    expect(text).toMatch(
+      /3 of 4 pictures\. Published curves are means over a whole set, so there are none beside these\. /,
+    );
+  });
+
   it('says of several runs what was measured in each, and what differs', () => {
     const [first] = evaluation.environments;
     const second = { ...first, commit: 'later', threads: first.threads + 1 };
