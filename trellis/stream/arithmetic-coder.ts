@@ -25,7 +25,7 @@ export interface BinSink {
  * const encoder = new ArithmeticEncoder(new Contexts(1));
  * for (const bin of [1, 1, 0, 1, 1, 1, 1]) encoder.bin(0, bin);
  * encoder.bypass(5, 3);
- * Array.from(encoder.finish()).length; // => 2
+ * encoder.finish().length; // => 3
  */
 export class ArithmeticEncoder implements BinSink {
   readonly contexts: Contexts;

@@ -26,7 +26,7 @@ const largestFloat32 = 3.4028234663852886e38;
  *
  * @param dependent false for levels of uniform quantization, which are grid integers themselves; default true
  * @example
- * Array.from(valuesOfLevels({ step: 0.5, levels: Int32Array.of(1, 0, -2) })); // => [1, 0, -2]
+ * Array.from(valuesOfLevels({ step: 0.5, levels: Int32Array.of(1, 0, -2) })); // => [1, 0, -1.5]
  */
 export function valuesOfLevels({ step, levels }: SteppedLevels, dependent = true): Float32Array {
   const grid = dependent ? gridIntegers(levels, { machine: 'nnc8' }) : levels;
