@@ -109,6 +109,18 @@ export async function sweepCurve(
   return points;
 }
 
+/** Means of curves over pictures, each with as many points. */
+export function meanCurve(curves: readonly (readonly SweepPoint[])[]): SweepPoint[] {
+  const mean = (index: number, value: (point: SweepPoint) => number): number =>
+    curves.reduce((sum, curve) => sum + value(curve[index]), 0) / curves.length;
+  return curves[0].map(({ quality }, index) => ({
+    quality,
+    bpp: mean(index, ({ bpp }) => bpp),
+    psnr: mean(index, ({ psnr }) => psnr),
+    codingSeconds: mean(index, ({ codingSeconds }) => codingSeconds),
+  }));
+}
+
 /** Step and price of a bit that are tried together. */
 export interface SweepSetting {
   readonly step: number;

@@ -17,7 +17,13 @@ import { findDataset, loadImage } from '../datasets/index.js';
 import { FormatError } from '../src/errors.js';
 import { writeFileAtomic } from '../src/io/index.js';
 import { bdRate } from './bd-rate.js';
-import { normalQuantization, type SweepPoint, sweepCurve, sweepPicture } from './quantizer-sweep.js';
+import {
+  meanCurve,
+  normalQuantization,
+  type SweepPoint,
+  sweepCurve,
+  sweepPicture,
+} from './quantizer-sweep.js';
 import { numberOption, parseOptions, runAsScript } from './script.js';
 import { ResultStore } from './store.js';
 
@@ -52,18 +58,6 @@ async function readSweep(path: string): Promise<SweepLog['records']> {
   throw new FormatError(
     `${path}: expected a sweep with normal tables, ${wrong.quantizer} has ${wrong.tables}`,
   );
-}
-
-/** Means of curves over pictures, each with as many points. */
-function meanPoints(curves: readonly (readonly SweepPoint[])[]): SweepPoint[] {
-  const mean = (index: number, value: (point: SweepPoint) => number): number =>
-    curves.reduce((sum, curve) => sum + value(curve[index]), 0) / curves.length;
-  return curves[0].map(({ quality }, index) => ({
-    quality,
-    bpp: mean(index, ({ bpp }) => bpp),
-    psnr: mean(index, ({ psnr }) => psnr),
-    codingSeconds: mean(index, ({ codingSeconds }) => codingSeconds),
-  }));
 }
 
 /** The table as Markdown. */
@@ -132,7 +126,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const rows = quantizations.map(({ one, tables }): Row => {
     const { quantizer, step, lagrangian } = one;
-    const curve = meanPoints(curves.get(`${quantizer.name} ${tables}`)!);
+    const curve = meanCurve(curves.get(`${quantizer.name} ${tables}`)!);
     return { quantizer: quantizer.name, tables, step, lagrangian, curve };
   });
   const json = { dataset: name, images: taken.length, model: model.id, analysisSeconds, rows };

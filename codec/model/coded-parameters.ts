@@ -37,7 +37,7 @@ export function isTransformWeight(name: string): boolean {
 /**
  * A parameter's stream, decoded.
  *
- * @throws FormatError or IntegrityError for a stream that is not one of as many values as the shape has
+ * @throws FormatError for a stream that is not one of as many values as the shape has
  */
 export function decodeParameter(name: string, shape: Shape, bytes: Uint8Array): CodedParameter {
   const levels = readSteppedLevels(bytes, sizeOf(shape), `parameter ${name}`);

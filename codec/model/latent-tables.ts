@@ -23,7 +23,7 @@ import type { QuantizerParts } from './model-file.js';
  * (docs/TRAINING.md, "Quantizers"). A trellis searches over a union grid that is finer than a scalar quantizer's.
  */
 const initialSettings = {
-  scalar: { step: 1, lagrangian: 0.05 },
+  scalar: { step: 1, lagrangian: 0.075 },
   trellis: { step: 0.7, lagrangian: 0.11 },
 } as const;
 

@@ -37,7 +37,9 @@ export const torchProgram = (): string => join(programFolder(), 'run.py');
 
 /** Paths of all its files: run.py reads the others from its own folder. */
 export const torchFiles = (): string[] =>
-  ['run.py', 'optimizer.py'].map((name) => join(programFolder(), name));
+  ['run', 'files', 'operations', 'optimizer', 'processes', 'program', 'sampling'].map((name) =>
+    join(programFolder(), `${name}.py`),
+  );
 
 function frame(header: FrameHeader, payload: readonly Uint8Array[]): Buffer[] {
   const text = Buffer.from(JSON.stringify(header));

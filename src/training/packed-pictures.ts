@@ -7,7 +7,7 @@
 import { promisify } from 'node:util';
 import { deflate } from 'node:zlib';
 import { UsageError } from '../errors.js';
-import type { Photographs, RgbPicture } from './photographs.js';
+import { cropPicture, type Photographs, type RgbPicture } from './photographs.js';
 import { Random } from './random.js';
 
 /** Where a picture lies in the file; bytes and pixels. */
@@ -26,13 +26,11 @@ export interface PackOptions {
   readonly side: number;
   /** Shortest side: the crop that training will take. */
   readonly leastSide: number;
-  /** Smallest factor by which pictures are scaled down; half of them are. */
-  readonly leastScale: number;
 }
 
 const deflateAsync = promisify(deflate);
 
-/** Deflated planes of a picture; unpack_picture of run.py is the inverse. */
+/** Deflated planes of a picture; unpack_picture of torch/sampling.py is the inverse. */
 export async function packPicture({ width, height, data }: RgbPicture): Promise<Uint8Array> {
   const planes = new Uint8Array(3 * width * height);
   for (let c = 0, k = 0; c < 3; c++) {
@@ -49,33 +47,13 @@ export async function packPicture({ width, height, data }: RgbPicture): Promise<
   return deflateAsync(planes, { level: 9 });
 }
 
-function cut(picture: RgbPicture, left: number, top: number, width: number, height: number): RgbPicture {
-  const data = new Uint8Array(3 * width * height);
-  for (let y = 0; y < height; y++) {
-    const start = 3 * ((top + y) * picture.width + left);
-    data.set(picture.data.subarray(start, start + 3 * width), 3 * y * width);
-  }
-  return { width, height, data };
-}
-
-/** A random part of a picture, scaled down half of the time; sides between leastSide and side. */
-async function drawPart(
-  photographs: Photographs,
-  picture: RgbPicture,
-  random: Random,
-  { side, leastSide, leastScale }: PackOptions,
-): Promise<RgbPicture> {
-  const shortest = Math.min(picture.width, picture.height);
-  const wanted = random.uniform() < 0.5 ? leastScale + random.uniform() * (1 - leastScale) : 1;
-  const scale = Math.max(wanted, Math.min(1, leastSide / shortest));
-  const width = Math.min(picture.width, Math.round(side / scale));
-  const height = Math.min(picture.height, Math.round(side / scale));
+/** A random part of a picture, as large as sides of at most `side` allow. */
+function drawPart(picture: RgbPicture, random: Random, side: number): RgbPicture {
+  const width = Math.min(picture.width, side);
+  const height = Math.min(picture.height, side);
   const left = random.integer(picture.width - width + 1);
   const top = random.integer(picture.height - height + 1);
-  const part = cut(picture, left, top, width, height);
-  if (scale === 1) return part;
-  const scaled = (extent: number): number => Math.min(side, Math.max(leastSide, Math.round(extent * scale)));
-  return photographs.resize(part, scaled(width), scaled(height));
+  return cropPicture(picture, left, top, width, height);
 }
 
 /** Numbers 0 to count-1 in random order. */
@@ -128,7 +106,7 @@ export async function packParts(
   for (let k = 0; k < 4 * order.length && file.bytes + largest <= options.bytes; k++) {
     const picture = await photographs.get(order[k % order.length]);
     if (!picture || Math.min(picture.width, picture.height) < options.leastSide) continue;
-    const part = await drawPart(photographs, picture, Random.of(options.seed, 1, k), options);
+    const part = drawPart(picture, Random.of(options.seed, 1, k), options.side);
     const entry = await file.add(part);
     largest = Math.max(largest, entry.length);
     entries.push(entry);
@@ -153,7 +131,7 @@ export async function packCentres(
     const picture = await photographs.get(index);
     if (!picture) continue;
     const [left, top] = [(picture.width - crop) >> 1, (picture.height - crop) >> 1];
-    if (left >= 0 && top >= 0) entries.push(await file.add(cut(picture, left, top, crop, crop)));
+    if (left >= 0 && top >= 0) entries.push(await file.add(cropPicture(picture, left, top, crop, crop)));
   }
   return entries;
 }

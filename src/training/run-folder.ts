@@ -30,8 +30,10 @@ import { defaultValidation } from './validation.js';
 export interface ExportOptions {
   /** Bytes of packed pictures; what a run folder may weigh depends on where it travels. */
   readonly bytes: number;
-  /** Longest side of the parts of photographs, in pixels. */
+  /** Longest side of the parts of photographs, in pixels; never less than the largest crop before it is scaled down. */
   readonly side: number;
+  /** Processes that will share every batch (torchrun); the graph is made for the crops of one. */
+  readonly processes: number;
   /** Take weights and average along as float16 and no moments: a quarter of the bytes. */
   readonly half: boolean;
   readonly validation: {
@@ -44,6 +46,7 @@ export interface ExportOptions {
 export const defaultExport: ExportOptions = {
   bytes: 45e6,
   side: 384,
+  processes: 1,
   half: false,
   validation: defaultValidation,
 };
@@ -143,7 +146,8 @@ async function writeValidation(
  * Writes a run folder that `python3 run.py FOLDER` trains without Node: batch, crop, schedule and seed are those of the
  * checkpoint's options, the run goes on from its step. run.py is copied into the folder, with the files that it needs.
  *
- * @throws UsageError for a folder that cannot be written or pictures that are too small.
+ * @throws UsageError for a folder that cannot be written, pictures that are too small, or a batch that the processes
+ *   cannot share.
  * @example
  * const checkpoint = await firstCheckpoint({ runtime, config, options, images });
  * await exportRun('run', checkpoint, { images, validation });
@@ -156,8 +160,11 @@ export async function exportRun(
   data: { readonly images: Photographs; readonly validation?: Photographs },
   options: Partial<ExportOptions> = {},
 ): Promise<void> {
-  const { bytes, side, half, validation } = { ...defaultExport, ...options };
+  const { bytes, side, processes, half, validation } = { ...defaultExport, ...options };
   const { batch, crop, seed } = checkpoint.options;
+  if (batch % processes) {
+    throw new UsageError(`export: expected a batch that ${processes} processes can share, got ${batch}`);
+  }
   await mkdir(folder, { recursive: true });
   const file = new PictureFile();
   const validated =
@@ -165,18 +172,18 @@ export async function exportRun(
   const pictures = await packParts(file, data.images, {
     seed,
     bytes,
-    side: Math.max(side, crop),
+    side: Math.max(side, Math.ceil(crop / defaultLeastScale)),
     leastSide: crop,
-    leastScale: defaultLeastScale,
   });
   await writeFileAtomic(join(folder, 'pictures.bin'), Buffer.concat(file.parts));
   await writeStepFolder(
     folder,
     checkpoint,
-    { batch, height: crop, width: crop },
+    { batch: batch / processes, height: crop, width: crop },
     {
       schedule: scheduleConstants(scheduleOf(checkpoint.options)),
       rate: ratePointConstants(checkpoint.config.ratePoints),
+      leastScale: defaultLeastScale,
       pictures,
       ...(validated ? { validation: validated } : {}),
     },

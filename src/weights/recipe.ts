@@ -33,8 +33,8 @@ export type Part =
   | { readonly name: string; readonly kind: 'bits'; readonly width: number; readonly count: number }
   | {
       readonly name: string;
-      /** Nibbles are codes of 4 bits, the first one in the high half of a byte. */
-      readonly kind: 'nibbles' | 'trits' | 'scales' | 'float32';
+      /** Nibbles are codes of 4 bits, the first one in the high half of a byte; e8m0 and e4m3 are bit patterns. */
+      readonly kind: 'nibbles' | 'trits' | 'scales' | 'float32' | 'e8m0' | 'e4m3';
       readonly count: number;
     };
 
@@ -122,6 +122,19 @@ export function checkTensor({ name, shape, values }: WeightTensor): void {
   }
 }
 
+function checkImportance({ name, values }: WeightTensor, importance: Float32Array | undefined): void {
+  if (!importance) return;
+  if (importance.length !== values.length) {
+    throw new UsageError(
+      `tensor ${name}: expected one importance for each of ${values.length} weights, got ${importance.length}`,
+    );
+  }
+  const wrong = importance.find((value) => !(value >= 0 && value < Number.POSITIVE_INFINITY));
+  if (wrong !== undefined) {
+    throw new UsageError(`tensor ${name}: expected importances of at least 0, got ${wrong}`);
+  }
+}
+
 /**
  * Checks options against what a scheme has.
  *
@@ -156,6 +169,9 @@ const partLength = (part: Part, scales: ScaleFormat): number => {
       return packedLength(part.count, 4);
     case 'trits':
       return packedTritsLength(part.count);
+    case 'e8m0':
+    case 'e4m3':
+      return part.count;
     case 'scales':
       return scaleBits(part.count, scales) / 8;
     case 'float32':
@@ -178,6 +194,9 @@ function packPart(part: Part, values: Float32Array | Uint8Array, scales: ScaleFo
       return swapNibbles(packBits(values as Uint8Array, 4));
     case 'trits':
       return packTrits(values as Uint8Array);
+    case 'e8m0':
+    case 'e4m3':
+      return values as Uint8Array;
     case 'scales':
       return packScales(values as Float32Array, scales);
     case 'float32':
@@ -193,11 +212,24 @@ function unpackPart(part: Part, bytes: Uint8Array, scales: ScaleFormat): Float32
       return unpackBits(swapNibbles(bytes), part.count, 4);
     case 'trits':
       return unpackTrits(bytes, part.count);
+    case 'e8m0':
+      return patternsExcept(bytes, 0xff, part.name);
+    case 'e4m3':
+      return patternsExcept(bytes, 0x7f, part.name);
     case 'scales':
       return finiteScales(unpackScales(bytes, scales), part.name);
     case 'float32':
       return finiteScales(unpackScales(bytes, 'float32'), part.name);
   }
+}
+
+/** A copy of scales of 8 bits, none of which may be negative or the pattern that is no number. */
+function patternsExcept(bytes: Uint8Array, notANumber: number, name: string): Uint8Array {
+  for (const byte of bytes) {
+    if (byte >= notANumber)
+      throw new FormatError(`Expected numbers of at least 0 for ${name}, got pattern ${byte}`);
+  }
+  return bytes.slice();
 }
 
 function finiteScales(values: Float32Array, name: string): Float32Array {
@@ -214,8 +246,8 @@ function finiteScales(values: Float32Array, name: string): Float32Array {
  * Array.from(int8.dequantize(quantized)); // => [-127, 5]
  */
 export function defineScheme(recipe: Recipe): Scheme {
-  const own = recipe.fixedForm ? [] : ['granularity', 'scales'];
-  const known = ['bits', ...own, ...(recipe.options ?? [])];
+  const own: (keyof SchemeOptions)[] = recipe.fixedForm ? [] : ['granularity', 'scales'];
+  const known: readonly (keyof SchemeOptions)[] = ['bits', ...own, ...(recipe.options ?? [])];
 
   const assemble = (
     name: string,
@@ -250,14 +282,19 @@ export function defineScheme(recipe: Recipe): Scheme {
     summary: recipe.summary,
     bitWidths: recipe.bitWidths,
     defaultGranularity: recipe.defaultGranularity,
+    options: known,
     ...(recipe.calibrated ? { calibrated: true } : {}),
 
     quantize(tensor, options = {}) {
       checkOptions(recipe.name, options, known);
       const form = formFrom(recipe, options);
       checkTensor(tensor);
+      checkImportance(tensor, options.importance);
       const layout = layoutOf(tensor.shape, form.granularity);
-      const parts = recipe.quantize({ tensor, values: tensor.values, layout, form, options });
+      // Only a search looks at importance: giving it asks for one.
+      const search = options.search ?? (options.importance ? true : undefined);
+      const task = { tensor, values: tensor.values, layout, form, options: { ...options, search } };
+      const parts = recipe.quantize(task);
       return assemble(tensor.name, tensor.shape, form, layout, parts);
     },
 

@@ -37,7 +37,7 @@ export interface SchemeOptions {
   readonly granularity?: Granularity;
   /** Columns' second moments [columns, columns] (calibrated schemes): mean of x x^T over inputs of the layer. */
   readonly hessian?: Float32Array;
-  /** Importance of every weight's squared error, of the tensor's shape. */
+  /** Importance of every weight's squared error, of the tensor's shape; asks for a search. */
   readonly importance?: Float32Array;
   /** Decides every random choice. */
   readonly seed?: number;
@@ -65,6 +65,8 @@ export interface Scheme {
   /** Bits of a code that it offers, least first; fractions where it is entropy-coded or ternary. */
   readonly bitWidths: readonly number[];
   readonly defaultGranularity: Granularity;
+  /** Options that `quantize` takes, where the scheme says. */
+  readonly options?: readonly (keyof SchemeOptions)[];
   /** Whether `quantize` needs the option `hessian`. */
   readonly calibrated?: boolean;
   /** @throws UsageError for values that are not finite, with the tensor's name, and for options it does not have. */

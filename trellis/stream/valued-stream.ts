@@ -10,6 +10,7 @@
  */
 import { FormatError } from '../../src/errors.js';
 import { gridIntegers } from '../dequantize.js';
+import { cutToFloat32, largestFloat32 } from './finite.js';
 import { decodeLevelsFast } from './levels-kernel.js';
 
 /** Levels with the distance of neighbouring grid integers. */
@@ -19,7 +20,6 @@ export interface SteppedLevels {
 }
 
 const stepBytes = 4;
-const largestFloat32 = 3.4028234663852886e38;
 
 /**
  * Values of levels.
@@ -30,10 +30,7 @@ const largestFloat32 = 3.4028234663852886e38;
  */
 export function valuesOfLevels({ step, levels }: SteppedLevels, dependent = true): Float32Array {
   const grid = dependent ? gridIntegers(levels, { machine: 'nnc8' }) : levels;
-  // A float32 next to the largest one may have been rounded up.
-  return Float32Array.from(grid, (integer) =>
-    Math.max(-largestFloat32, Math.min(largestFloat32, integer * step)),
-  );
+  return Float32Array.from(grid, (integer) => cutToFloat32(integer * step));
 }
 
 /** The bytes of a step and a stream of levels. */
@@ -52,7 +49,7 @@ export const joinedLength = (streamLength: number): number => stepBytes + stream
  *
  * @param count how many levels there are
  * @param where what to call them in messages
- * @throws FormatError for a step that is not finite and above 0; FormatError or IntegrityError for a damaged stream
+ * @throws FormatError for a step that is not finite and above 0, and for a damaged stream
  * @example
  * const stream = encodeLevels(Int32Array.of(3, 0, -1), { dependent: true });
  * readSteppedLevels(joinStep(0.25, stream), 3, 'an example').step; // => 0.25

@@ -58,6 +58,7 @@ interface Options extends RunFlags {
   readonly precision: TorchPrecision;
   readonly export?: string;
   readonly exportSize: number;
+  readonly processes: number;
   readonly import?: string;
   readonly resume?: boolean;
   readonly checkpointEvery: number;
@@ -222,6 +223,9 @@ function torchEngine(
     TorchTrainer.create(config, options, state, { device, precision, threads: options.threads });
 }
 
+const launcher = (processes: number): string =>
+  processes === 1 ? 'python3' : `torchrun --nproc-per-node ${processes}`;
+
 /** --export: the run as a folder that trains without Node. */
 async function exportFolder(context: Context, command: Command, options: Options): Promise<void> {
   const folder = options.export!;
@@ -245,11 +249,11 @@ async function exportFolder(context: Context, command: Command, options: Options
       folder,
       checkpoint,
       { images, validation: validation || undefined },
-      { bytes: options.exportSize * 1e6 },
+      { bytes: options.exportSize * 1e6, processes: options.processes },
     ),
   );
   context.say(
-    `${folder}: ${config.name} at step ${count(checkpoint.step)}; train it with: python3 ${join(folder, 'run.py')} ${folder}`,
+    `${folder}: ${config.name} at step ${count(checkpoint.step)}; train it with: ${launcher(options.processes)} ${join(folder, 'run.py')} ${folder}`,
   );
 }
 
@@ -331,6 +335,11 @@ export function addTrain(program: Command, context: Context): void {
     .addOption(
       new Option('--export-size <MB>', 'pictures in that folder').argParser(wholeFrom(1)).default(45),
     )
+    .addOption(
+      new Option('--processes <n>', 'processes, one a GPU, that will share its batches')
+        .argParser(wholeFrom(1, 4096))
+        .default(1),
+    )
     .option('--import <folder>', 'do not train: take what the training of such a folder has left')
     .option('--resume', "continue from the run's checkpoint, with its options")
     .addOption(
@@ -358,6 +367,7 @@ export function addTrain(program: Command, context: Context): void {
   examples(command, [
     'codec train --images photos --validation held-out --out runs/mine',
     'codec train --images photos --export box && python3 box/run.py box --out done',
+    'codec train --images photos --batch 32 --export box --processes 4 && torchrun --nproc-per-node 4 box/run.py box',
     'codec train --import done --out runs/mine',
     'codec train --resume --images photos --validation held-out --out runs/mine',
     'codec train --model tiny --images photos --out runs/tiny --steps 2000 | jq .loss',

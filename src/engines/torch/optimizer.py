@@ -31,8 +31,8 @@ def mismatch(name, expected, array):
 class Adam:
     """Weights, moments and average of all parameters, each slot in one flat tensor.
 
-    A step is `begin`, `update`, `end`. On CUDA `update` is captured once and replayed, so numbers that change reach it
-    in tensors (`rate`, `decay`), and what cannot be captured happens in `end`.
+    A step is `begin`, `take`, `update`, `end`. On CUDA `take` and `update` are captured once and replayed, so numbers
+    that change reach them in tensors (`rate`, `decay`), and what cannot be captured happens in `end`.
     """
 
     def __init__(self, run, device, order=lambda entry: 0):
@@ -86,10 +86,13 @@ class Adam:
         self.rate.fill_(corrected_rate(self.adam, rate, step))
         self.decay.fill_(decay)
 
-    def update(self, gradients):
-        """One step in place, from gradients by parameter name; returns their norm before clipping."""
+    def take(self, gradients):
+        """Gradients by parameter name, for the update."""
+        torch.cat([gradients[name].reshape(-1) for name in self.shapes], out=self.flat["gradient"])
+
+    def update(self):
+        """One step in place, from the gradients taken; returns their norm before clipping."""
         flat = self.flat["gradient"]
-        torch.cat([gradients[name].reshape(-1) for name in self.shapes], out=flat)
         norm = flat.square().sum().sqrt()
         flat.mul_(self.clip_norm / norm.clamp(min=self.clip_norm))
         self.move(len(flat))

@@ -7,7 +7,13 @@
  */
 import type { BinSink } from '../../../trellis/stream/arithmetic-coder.js';
 import { Contexts, initialSets } from '../../../trellis/stream/contexts.js';
-import { isSettable, putLevels, settableContexts, stateAfter } from '../../../trellis/stream/levels.js';
+import {
+  encodeLevels,
+  isSettable,
+  putLevels,
+  settableContexts,
+  stateAfter,
+} from '../../../trellis/stream/levels.js';
 import { priceOf, pricePerBit, streamPrices } from './bin-sinks.js';
 
 /** Price of naming a set other than 0: three bypass bins, and a bin that is seldom 1. */
@@ -33,6 +39,9 @@ class SetTrial implements BinSink {
 
   bypass(): void {}
 }
+
+/** Shorter streams are coded to see whether the choice pays: naming sets makes naming none dearer. */
+const shortest = 1 << 12;
 
 /** Longer streams are tried in so many runs of so many levels. */
 const longest = 1 << 18;
@@ -71,5 +80,7 @@ export function chooseInitialSets(levels: Int32Array, dependent: boolean): Uint8
       }
     }
   }
-  return sets;
+  const none = new Uint8Array(settableContexts);
+  const lengthWith = (choice: Uint8Array): number => encodeLevels(levels, { dependent, sets: choice }).length;
+  return levels.length < shortest && lengthWith(none) <= lengthWith(sets) ? none : sets;
 }

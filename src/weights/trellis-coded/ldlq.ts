@@ -8,26 +8,7 @@
  * Source: J. Chee et al., "QuIP", 2023; A. Tseng et al., "QTIP", 2024.
  */
 import { UsageError } from '../../errors.js';
-
-/** The lower triangular C with C C^T = the matrix `[size, size]`. */
-function cholesky(matrix: Float64Array, size: number): Float64Array {
-  const lower = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = matrix[i * size + j];
-      for (let k = 0; k < j; k++) sum -= lower[i * size + k] * lower[j * size + k];
-      if (i > j) {
-        lower[i * size + j] = sum / lower[j * size + j];
-      } else {
-        if (!(sum > 0)) {
-          throw new UsageError(`hessian: expected a positive definite matrix, got ${sum} as pivot ${i}`);
-        }
-        lower[i * size + i] = Math.sqrt(sum);
-      }
-    }
-  }
-  return lower;
-}
+import { choleskyLower } from '../cholesky.js';
 
 /**
  * The block unit lower triangular L of H = L D L^T.
@@ -39,7 +20,9 @@ function cholesky(matrix: Float64Array, size: number): Float64Array {
  * Array.from(blockLdl(Float64Array.of(4, 2, 2, 3), 2, 1)); // => [1, 0, 0.5, 1]
  */
 export function blockLdl(hessian: Float64Array, size: number, width: number): Float64Array {
-  const factor = cholesky(hessian, size);
+  const factor = choleskyLower(hessian, size);
+  if (!factor)
+    throw new UsageError(`hessian: expected a positive definite matrix of ${size} columns, got another`);
   const lower = new Float64Array(size * size);
   for (let first = 0; first < size; first += width) {
     const end = Math.min(size, first + width);

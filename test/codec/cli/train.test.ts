@@ -132,6 +132,12 @@ describe('codec train', () => {
     ]);
     expect(exported.err).toMatch(/box: tiny at step 0; train it with: python3 .*box\/run\.py /);
     expect(await readFile(path('box', 'run.py'), 'utf8')).toContain('torch');
+    const several = ['train', '--images', images, '--export', path('shared'), ...tiny, '--batch', '4'];
+    const shared = await works([...several, '--processes', '2']);
+    expect(shared.err).toMatch(/train it with: torchrun --nproc-per-node 2 .*shared\/run\.py /);
+    const run = JSON.parse(await readFile(path('shared', 'run.json'), 'utf8'));
+    expect([run.options.batch, run.dataShapes.x[0]]).toEqual([4, 2]);
+    await fails([...several, '--processes', '3'], /expected a batch that 3 processes can share, got 4/);
     // What run.py leaves is a checkpoint like that of any run.
     await works(command('done', ...tiny, '--steps', '1'));
     const taken = await works(['train', '--import', path('done'), '--out', path('run')]);

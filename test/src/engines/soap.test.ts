@@ -88,7 +88,8 @@ for name in ('adam', 'soap'):
         x = torch.randn(64, 32) @ mixing.t()
         error = x @ (w - torch.from_numpy(target)).t() + torch.randn(64, 24)
         made.begin(0.01, 0.9, step)
-        made.update({'w': error.t() @ x / 64})
+        made.take({'w': error.t() @ x / 64})
+        made.update()
         made.end()
     print(float(((w - torch.from_numpy(target)) @ mixing).square().sum()))`;
     const { stdout } = await run('python3', ['-B', '-c', script, dirname(torchProgram())]);

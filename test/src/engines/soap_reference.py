@@ -120,7 +120,8 @@ def main():
         for name, (a, b) in mixing.items():
             gradients[name] = a @ gradients[name] @ b.T
         soap.begin(RATE, 0.9, age)
-        soap.update({name: torch.from_numpy(g) for name, g in gradients.items()})
+        soap.take({name: torch.from_numpy(g) for name, g in gradients.items()})
+        soap.update()
         soap.end()
         corrected = RATE * np.sqrt(1 - BETA2**age) / (1 - BETA1**age)
         for (name, _), (place, reference) in references.items():
