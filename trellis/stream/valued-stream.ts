@@ -30,7 +30,9 @@ const stepBytes = 4;
  */
 export function valuesOfLevels({ step, levels }: SteppedLevels, dependent = true): Float32Array {
   const grid = dependent ? gridIntegers(levels, { machine: 'nnc8' }) : levels;
-  return Float32Array.from(grid, (integer) => cutToFloat32(integer * step));
+  const values = new Float32Array(grid.length);
+  for (let n = 0; n < grid.length; n++) values[n] = cutToFloat32(grid[n] * step);
+  return values;
 }
 
 /** The bytes of a step and a stream of levels. */

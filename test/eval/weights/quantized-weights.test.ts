@@ -100,9 +100,9 @@ describe('quantized weights', () => {
   it.each([
     ['int8', 0.3],
     ['nf4', 4],
-    ['mxfp4', 12],
+    ['mxfp4', 14],
     ['gptq:4', 3],
-    ['tcq8:4', 1.5],
+    ['tcq8:4', 3],
   ] as const)('of %s code pictures, at most %d dB worse', async (scheme, loss) => {
     const quantized = quantizeWeights(model, scheme, hessians);
     const small = withWeights(model, dequantizedWeights(quantized));
