@@ -1,6 +1,6 @@
 /**
- * The chart of quantized weights: BD-rate against bits per weight, a line for each scheme. Schemes that lose much leave the
- * frame above, so that those that lose little can be told apart.
+ * The chart of quantized weights: BD-rate against bits per weight, a line for each scheme. Losses span three orders of
+ * magnitude, so their axis is logarithmic; those of a tenth of a per cent and less, and gains, lie on its lowest mark.
  */
 import type { Evaluation } from '../evaluation.js';
 import { weightsResults } from '../weights/summary.js';
@@ -8,10 +8,11 @@ import type { Chart, ChartLine } from './chart.js';
 import { bytesText, percentText } from './numbers.js';
 import { type ReportSeries, schemeOf } from './series.js';
 
-/** The largest BD-rate that is shown, per cent, where there are smaller ones. */
-const mostPercent = 25;
-/** Room around points, as parts of their range. */
-const margin = 0.08;
+/** Where BD-rates that are less are drawn, per cent. */
+const leastPercent = 0.1;
+/** Room above and below points, as a factor, and beside them, in bits. */
+const margin = 1.4;
+const bitsMargin = 0.5;
 
 interface WeightsPoint {
   readonly bits: number;
@@ -38,11 +39,11 @@ function pointsOf(evaluation: Evaluation, codecs: ReadonlySet<string>): WeightsP
 }
 
 function lineOf(series: ReportSeries, name: string, points: readonly WeightsPoint[]): ChartLine {
-  const places = points.map(({ bits, percent }) => [bits, percent] as const);
+  const places = points.map(({ bits, percent }) => [bits, Math.max(leastPercent, percent)] as const);
   return {
     // The look of the scheme's first codec, under the scheme's name.
     series: { ...series, codec: { ...series.codec, name } as ReportSeries['codec'] },
-    points: points.map(({ bits, percent, title }) => ({ x: bits, y: percent, title })),
+    points: places.map(([x, y], i) => ({ x, y, title: points[i].title })),
     pieces: places.slice(1).map((to, i) => ({ from: places[i], controls: [places[i], to], to })),
   };
 }
@@ -60,22 +61,20 @@ export function weightsChart(evaluation: Evaluation, series: readonly ReportSeri
   if (lines.length === 0) return undefined;
   const points = lines.flatMap((line) => line.points);
   const [bits, percents] = [points.map(({ x }) => x), points.map(({ y }) => y)];
-  const least = Math.min(0, ...percents);
-  const shown = percents.filter((percent) => percent <= mostPercent);
-  const most = Math.max(1, ...(shown.length > 0 ? shown : percents));
   return {
     key: 'weights',
     title: `Quantized weights on ${evaluation.dataset}`,
-    description: `BD-rate against the model in half precision over bits per quantized weight of the decoder, for ${lines
+    description: `BD-rate against the model in half precision over bits per quantized weight of the decoder (losses of less than 0.1 % are drawn there), for ${lines
       .map((line) => line.series.codec.name)
       .join(', ')}. The values are in the tables of this report.`,
     x: {
       title: 'bits per weight',
-      domain: [Math.max(0, Math.min(...bits) - 0.5), Math.max(...bits) + 0.5],
+      domain: [Math.max(0, Math.min(...bits) - bitsMargin), Math.max(...bits) + bitsMargin],
     },
     y: {
-      title: 'BD-rate against half precision (%)',
-      domain: [least - margin * (most - least), most + margin * (most - least)],
+      title: 'BD-rate against half precision (%, logarithmic)',
+      domain: [leastPercent / margin, Math.max(1, ...percents) * margin],
+      logarithmic: true,
     },
     lines,
   };
