@@ -1,5 +1,5 @@
 /**
- * Levels of trellis-coded quantization as bytes (`trellis-codec/trellis/stream`): adaptive binary arithmetic coding with the
+ * Levels of trellis-coded quantization as bytes: adaptive binary arithmetic coding with the
  * syntax of NNR (ISO/IEC 15938-17), for whatever was quantized with the machine `nnc8`.
  */
 export { decodeLevels, encodeLevels, type LevelOptions } from './levels.js';
