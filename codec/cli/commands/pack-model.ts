@@ -22,7 +22,7 @@ export function addPackModel(program: Command, context: Context): void {
     )
     .argument('<model>', 'bundled model or model file')
     .argument('<file>', 'the model file, name.safetensors; - for standard output')
-    .option('-b, --bits <x>', 'bits per weight', numberFrom(1, 12), 6)
+    .option('-b, --bits <x>', 'bits per weight, 1 to 8', numberFrom(1, 8), 6)
     .option('--no-overwrite', 'fail if the file exists')
     .addOption(verboseOption())
     .action(async (source: string, file: string, options: { bits: number; overwrite: boolean }) => {
