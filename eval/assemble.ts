@@ -67,6 +67,7 @@ export function assemble(measured: Measured): Evaluation {
   });
   const codecs: EvaluatedCodec[] = [
     ...own.filter(({ kind }) => kind === 'ours'),
+    ...own.filter(({ kind }) => kind === 'quantized'),
     ...own.filter(({ kind }) => kind === 'competitor'),
     ...publishedCodecs(measured),
   ];

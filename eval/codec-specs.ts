@@ -15,7 +15,10 @@ export type CodecSpec =
 
 /** What to call the codec before it is open. */
 export function specName(spec: CodecSpec): string {
-  if (spec.kind === 'ours') return `${spec.options.model ?? 'base'} ${spec.options.quantizer ?? ''}`.trim();
+  if (spec.kind === 'ours') {
+    const { name, model = 'base', quantizer = '' } = spec.options;
+    return name ?? `${model} ${quantizer}`.trim();
+  }
   return spec.kind === 'competitor' ? spec.name : spec.template.name;
 }
 

@@ -7,11 +7,15 @@ import { coderOf } from '../codec/coder.js';
 import { decodeWithReport } from '../codec/decode.js';
 import { defaultEncodeOptions, type EncodeOptions, encodeWithReport } from '../codec/encode.js';
 import { loadModel } from '../codec/model/load.js';
-import type { ModelParts } from '../codec/model/model-file.js';
+import type { ModelParts, ParsedModel } from '../codec/model/model-file.js';
 import { networkComplexity } from '../codec/networks/complexity.js';
 import { quantizationOf } from '../codec/quantizers/registry.js';
+import { readFileOrStdin } from '../src/io/files.js';
 import { createImage, type Image } from '../src/io/index.js';
 import { estimateBits } from './estimate.js';
+import type { WeightsFacts } from './evaluation.js';
+import { dequantizedWeights, weightsFacts, withWeights } from './weights/quantized-weights.js';
+import { parseWeights } from './weights/weights-file.js';
 
 /** A file with the time it took. */
 export interface EncodedFile {
@@ -33,6 +37,8 @@ export interface ImageCodec {
   readonly name: string;
   /** Everything besides name and setting that files and pixels depend on: versions, options. Results are kept by it. */
   readonly version: string;
+  /** Of ours, where its weights are quantized. */
+  readonly weights?: WeightsFacts;
   /** Thousands of multiply-accumulates per pixel of the picture, where the codec can tell. */
   readonly kmacPerPixel?: { readonly encode: number; readonly decode: number };
   /** Settings of a sweep, from small files to large ones. */
@@ -50,6 +56,8 @@ export const defaultQualities: readonly number[] = [15, 30, 45, 60, 75, 90];
 export interface LearnedCodecOptions
   extends Pick<EncodeOptions, 'model' | 'quantizer' | 'effort' | 'engine' | 'threads' | 'lagrangian'> {
   readonly name?: string;
+  /** Path of quantized weights (weights/weights-file.ts) to take instead of the model's. */
+  readonly weights?: string;
   readonly qualities?: readonly number[];
   /** Estimate bits beside the real ones (default true); costs some time that is not counted. */
   readonly estimate?: boolean;
@@ -65,6 +73,13 @@ export function weightsHash({ parameters }: ModelParts): string {
   return hash.digest('hex').slice(0, 8);
 }
 
+/** A model with the quantized weights of a file. */
+async function quantizedModel(model: ParsedModel, path: string) {
+  const quantized = parseWeights(await readFileOrStdin(path), model, weightsHash(model));
+  const values = dequantizedWeights(quantized);
+  return { model: withWeights(model, values), quantized, values };
+}
+
 /**
  * This project's codec; settings are qualities, 0 to 100.
  *
@@ -76,8 +91,10 @@ export function weightsHash({ parameters }: ModelParts): string {
  * const { bytes, seconds } = await codec.encode(image, 50);
  */
 export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<ImageCodec> {
-  const { name, qualities = defaultQualities, estimate = true, ...wished } = options;
-  const model = typeof wished.model === 'object' ? wished.model : await loadModel(wished.model);
+  const { name, weights, qualities = defaultQualities, estimate = true, ...wished } = options;
+  const full = typeof wished.model === 'object' ? wished.model : await loadModel(wished.model);
+  const own = weights === undefined ? undefined : await quantizedModel(full, weights);
+  const model = own?.model ?? full;
   const engine = wished.engine ?? defaultEncodeOptions.engine;
   const threads = wished.threads ?? defaultEncodeOptions.threads;
   const settings = { ...wished, model, engine, threads, metadata: false };
@@ -87,8 +104,11 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
   const { transforms } = await coderOf(model, engine, threads);
   const complexity = networkComplexity(model.config);
   const { lagrangian } = quantizationOf(model, quantizer, wished.lagrangian);
+  const plainName = `${model.config.name} ${quantizer}`;
+  const facts = own && weightsFacts(full, own.quantized, own.values, plainName);
   return {
-    name: name ?? `${model.config.name} ${quantizer}`,
+    name: name ?? (facts ? `${plainName} ${facts.scheme}` : plainName),
+    ...(facts && { weights: facts }),
     version: [
       `model ${model.id}`,
       `weights ${weightsHash(model)}`,

@@ -151,17 +151,29 @@ export function compareCodecs(
 }
 
 /**
- * Every codec of ours against all competitors and published curves, and against those of ours that stand before it; by
- * every metric that both have.
+ * Every codec of ours against all competitors and published curves, and against those of ours that stand before it; ours with
+ * quantized weights against itself with the weights as they were, and nothing else. By every metric that both have.
  *
  * @param images pictures that published curves are over
  */
 export function compareAll(codecs: readonly EvaluatedCodec[], images: number): EvaluatedComparison[] {
-  const ours = codecs.filter((codec): codec is MeasuredCodec => codec.kind === 'ours');
-  return ours.flatMap((tested, n) => {
-    const references = [...ours.slice(0, n), ...codecs.filter(({ kind }) => kind !== 'ours')];
-    return metricNames.flatMap((metric) =>
+  const measured = codecs.filter((codec): codec is MeasuredCodec => codec.kind !== 'published');
+  const ours = measured.filter(({ kind }) => kind === 'ours');
+  const others = codecs.filter(({ kind }) => kind !== 'ours' && kind !== 'quantized');
+  const compare = (tested: MeasuredCodec, references: readonly EvaluatedCodec[]): EvaluatedComparison[] =>
+    metricNames.flatMap((metric) =>
       references.flatMap((reference) => compareCodecs(tested, reference, metric, images) ?? []),
     );
-  });
+  return [
+    ...ours.flatMap((tested, n) => compare(tested, [...ours.slice(0, n), ...others])),
+    ...measured.flatMap((tested) => {
+      const { weights } = tested;
+      return weights
+        ? compare(
+            tested,
+            ours.filter(({ name }) => name === weights.reference),
+          )
+        : [];
+    }),
+  ];
 }

@@ -45,11 +45,39 @@ export interface Environment {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** Curves that were measured here: ours, and competitors that run live. */
+/** Size of a part of a model: of what decoders need, or of everything. */
+export interface WeightsSize {
+  /** How many weights are quantized, and their bits with all overhead. */
+  readonly weights: number;
+  readonly bitsPerWeight: number;
+  /** All parameters of the networks, with those that stay as they are. */
+  readonly parameters: number;
+  readonly bitsPerParameter: number;
+  /** Of a model file, with its tables. */
+  readonly bytes: number;
+}
+
+/** Weights of our networks that were quantized. */
+export interface WeightsFacts {
+  /** Scheme with its options, as in `gptq:4`. */
+  readonly scheme: string;
+  /** Name of the codec that has the weights as they were. */
+  readonly reference: string;
+  /** Signal to quantization noise ratio of the decoder's weights, in decibels. */
+  readonly sqnr: number;
+  readonly decoder: WeightsSize;
+  readonly whole: WeightsSize;
+  /** The same with weights as they were, in half precision. */
+  readonly full: { readonly decoder: WeightsSize; readonly whole: WeightsSize };
+}
+
+/** Curves that were measured here: ours, ours with quantized weights, and competitors that run live. */
 export interface MeasuredCodec {
   /** Unique in an evaluation. */
   readonly name: string;
-  readonly kind: 'ours' | 'competitor';
+  readonly kind: 'ours' | 'quantized' | 'competitor';
+  /** Of codecs of the kind `quantized`. */
+  readonly weights?: WeightsFacts;
   /** Everything besides name and setting that results depend on: model id, library versions, options. */
   readonly version: string;
   readonly source?: string;
@@ -137,7 +165,7 @@ export interface Evaluation {
   /** Pictures that were measured, in the order of their names. */
   readonly images: readonly EvaluatedImage[];
   readonly environments: readonly Environment[];
-  /** Ours first, then competitors, then published curves (only where `images` is the complete set). */
+  /** Ours first, then ours with quantized weights, then competitors, then published curves (only where `images` is the complete set). */
   readonly codecs: readonly EvaluatedCodec[];
   readonly comparisons: readonly EvaluatedComparison[];
   readonly failures: readonly Failure[];

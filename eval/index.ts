@@ -22,4 +22,5 @@ export * from './shard.js';
 export * from './statistics.js';
 export * from './store.js';
 export * from './tables.js';
+export * from './weights/index.js';
 export * from './workers.js';

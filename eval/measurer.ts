@@ -6,12 +6,14 @@ import { type DatasetImage, type LoadedImage, loadImage } from '../datasets/inde
 import { CodecError } from '../src/errors.js';
 import { type CodecSpec, openCodec, specName } from './codec-specs.js';
 import type { ImageCodec } from './codecs.js';
+import type { MeasuredCodec } from './evaluation.js';
 import { type Measurement, measure } from './measure.js';
 import type { Metrics } from './metrics/metrics.js';
 
 /** A codec that is ready, in plain data; or why it is not. */
-export interface OpenedCodec extends Pick<ImageCodec, 'name' | 'version' | 'settings' | 'kmacPerPixel'> {
-  readonly kind: 'ours' | 'competitor';
+export interface OpenedCodec
+  extends Pick<ImageCodec, 'name' | 'version' | 'settings' | 'kmacPerPixel' | 'weights'> {
+  readonly kind: MeasuredCodec['kind'];
   readonly reason?: string;
 }
 
@@ -54,11 +56,12 @@ export function localMeasurer(
   // Tasks of one picture follow each other.
   let last: { readonly path: string; readonly loaded: LoadedImage } | undefined;
   return {
-    opened: codecs.map(({ name, version, settings, kmacPerPixel, kind = 'ours', reason }) => ({
+    opened: codecs.map(({ name, version, settings, kmacPerPixel, weights, kind = 'ours', reason }) => ({
       name,
       version,
       settings,
       kind,
+      ...(weights ? { weights } : {}),
       ...(kmacPerPixel ? { kmacPerPixel } : {}),
       ...(reason === undefined ? {} : { reason }),
     })),
@@ -70,6 +73,11 @@ export function localMeasurer(
     },
     close: async () => {},
   };
+}
+
+function kindOf(spec: CodecSpec): OpenedCodec['kind'] {
+  if (spec.kind !== 'ours') return 'competitor';
+  return spec.options.weights === undefined ? 'ours' : 'quantized';
 }
 
 /** Stands for a codec that does not open; nobody measures it. */
@@ -92,11 +100,10 @@ export async function openLocalMeasurer(
 ): Promise<Measurer> {
   const codecs = [];
   for (const spec of specs) {
-    const kind = spec.kind === 'ours' ? spec.kind : ('competitor' as const);
     const codec = await openCodec(spec, threads).catch((error: unknown) =>
       absentCodec(spec, reasonOf(error)),
     );
-    codecs.push({ ...codec, kind });
+    codecs.push({ ...codec, kind: kindOf(spec) });
   }
   return localMeasurer(codecs, metrics);
 }

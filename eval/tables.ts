@@ -1,6 +1,7 @@
 /** Evaluations as tables of text, for terminals. */
 import { leastOverlap } from './comparison.js';
 import type {
+  EvaluatedCodec,
   EvaluatedComparison,
   Evaluation,
   Failure,
@@ -9,6 +10,7 @@ import type {
 } from './evaluation.js';
 import type { MeanValues } from './measure.js';
 import { msSsimDecibels } from './metrics/ms-ssim.js';
+import { codecComparisons, weightsNotes, weightsRows, weightsTitles } from './weights/summary.js';
 
 /**
  * Rows as text in columns; numbers and all but the first column to the right.
@@ -142,21 +144,31 @@ function environmentLines({ environments }: Evaluation): string[] {
   });
 }
 
+/** Measured, and not for its weights alone. */
+const isWhole = (codec: EvaluatedCodec): codec is MeasuredCodec =>
+  codec.kind === 'ours' || codec.kind === 'competitor';
+
 /** A whole evaluation as text; failures are left to `failureLines`. */
 export function summaryText(evaluation: Evaluation): string {
-  const { dataset, scope, images, codecs, comparisons } = evaluation;
+  const { dataset, scope, images, codecs } = evaluation;
   const count = images.length === scope.images.length ? '' : ` of ${scope.images.length}`;
   const parts = [`${dataset}, ${images.length}${count} ${scope.images.length === 1 ? 'image' : 'images'}`];
   parts.push(...environmentLines(evaluation));
   for (const codec of codecs) {
-    if (codec.kind !== 'published') parts.push('', codecHead(codec), curveTable(codec.curve));
+    if (isWhole(codec)) parts.push('', codecHead(codec), curveTable(codec.curve));
   }
   const groups = new Map<string, EvaluatedComparison[]>();
-  for (const comparison of comparisons) {
+  for (const comparison of codecComparisons(evaluation)) {
     const title = `${comparison.tested} against others by ${metricTitles[comparison.metric]}; negative BD-rates are savings`;
     groups.set(title, [...(groups.get(title) ?? []), comparison]);
   }
   for (const [title, group] of groups) parts.push('', title, comparisonTable(group));
+  const weights = weightsRows(evaluation, { signed, absent: '-' });
+  if (weights.length > 0) {
+    const title =
+      'Quantized weights of the networks; bits are those of the decoder, BD-rates against half precision';
+    parts.push('', title, textTable([weightsTitles, ...weights]), ...weightsNotes(evaluation));
+  }
   if (groups.size > 0) {
     parts.push(
       '',

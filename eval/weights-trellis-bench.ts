@@ -13,10 +13,10 @@ import { schemeOf } from '../src/weights/registry.js';
 import { distortionOf } from '../src/weights/report.js';
 import type { SchemeOptions } from '../src/weights/scheme.js';
 import { chooseInitialSets } from '../src/weights/trellis-coded/initial-sets.js';
-import { decodeLevels, encodeLevels } from '../src/weights/trellis-coded/levels.js';
 import { nncodecPrice, nncodecTrellisLevels } from '../src/weights/trellis-coded/nncodec-search.js';
 import { searchLevels } from '../src/weights/trellis-coded/search-fast.js';
 import { dequantizeTrellis } from '../trellis/index.js';
+import { decodeLevels, encodeLevels } from '../trellis/stream/levels.js';
 import { seeded } from './random.js';
 import { numberOption, parseOptions, runAsScript } from './script.js';
 

@@ -18,6 +18,11 @@ const modules = [
   { entry: 'codec/exact/assembly/kernels.ts', output: 'codec/exact/kernels.wasm.ts', name: 'kernelsBase64' },
   { entry: 'trellis/assembly/viterbi.ts', output: 'trellis/viterbi.wasm.ts', name: 'viterbiBase64' },
   {
+    entry: 'trellis/stream/assembly/levels.ts',
+    output: 'trellis/stream/levels.wasm.ts',
+    name: 'levelsBase64',
+  },
+  {
     entry: 'src/weights/trellis-coded/assembly/bitshift.ts',
     output: 'src/weights/trellis-coded/bitshift.wasm.ts',
     name: 'bitshiftBase64',

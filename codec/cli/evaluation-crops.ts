@@ -29,7 +29,7 @@ export async function cropsOf(
   const measured = new Set(
     evaluation.codecs.flatMap((codec) => (codec.perImage.length > 0 ? [codec.name] : [])),
   );
-  const ours = specs.findLast((spec) => spec.kind === 'ours');
+  const ours = specs.findLast((spec) => spec.kind === 'ours' && spec.options.weights === undefined);
   const competitor = competitorOf(specs, measured);
   if (!ours || !competitor || count === 0) return [];
   const codecs = [await openCodec(ours, threads), await openCodec(competitor, threads)] as const;

@@ -20,6 +20,7 @@ import { addFitTables } from './commands/fit-tables.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
 import { addNetworks } from './commands/networks.js';
+import { addPackModel } from './commands/pack-model.js';
 import { addSweep } from './commands/sweep.js';
 import { addTrain } from './commands/train.js';
 import { Context, describeError, FileError, type Streams, stackOf } from './context.js';
@@ -68,6 +69,7 @@ export function buildProgram(context: Context): Command {
   addExport(program, context);
   addFinetune(program, context);
   addFitTables(program, context);
+  addPackModel(program, context);
   addSweep(program, context);
   addNetworks(program, context);
   addEval(program, context);

@@ -1,7 +1,8 @@
 /**
  * A model file: a safetensors file with the networks' weights, the tables of the entropy coder and, as metadata, the
- * configuration and the model card. Weights are float16 (tables that depend on the rate are float32): what the file says
- * is what both sides compute with, so there is no rounding left to disagree about.
+ * configuration and the model card. Weights are float16 (tables that depend on the rate are float32) or, those of the
+ * transforms, streams of trellis-coded levels (coded-parameters.ts): what the file says is what both sides compute with, so
+ * there is no rounding left to disagree about.
  *
  * The model id is the first 8 bytes of the SHA-256 over what a decoder uses: names, shapes and bytes, sorted by name.
  * Encoder-side tensors are left out, so that an encoder can improve without making old files foreign.
@@ -20,6 +21,7 @@ import { isTrellisCoded, type QuantizerName, quantizerIds } from '../format/inde
 import type { NetworkConfig } from '../networks/config.js';
 import type { ParameterSpec, ParameterValues } from '../networks/parameters.js';
 import { offsetColumns } from '../quantizers/dequantize.js';
+import { type CodedParameter, decodeParameters, isStreamName, streamName } from './coded-parameters.js';
 
 /** Everything a model consists of, in memory. */
 export interface ModelParts {
@@ -27,6 +29,11 @@ export interface ModelParts {
   /** Who made it, from what, how long: free text by key, shown by `codec models`. */
   readonly card: Readonly<Record<string, string>>;
   readonly parameters: ParameterValues;
+  /**
+   * Streams of parameters that a file has as such. One counts as long as `parameters` has the very array that it decodes to;
+   * a parameter that was replaced is written as half floats.
+   */
+  readonly coded?: ReadonlyMap<string, CodedParameter>;
   readonly tables: EntropyTables;
   /**
    * Mean of |latent| - |value| that the synthesis takes for granted, `[scales, habitColumns]`, in latents; column k is for
@@ -63,9 +70,33 @@ export interface EntropyTables {
   readonly firstCoded: number;
 }
 
-const kind = 'trellis-codec model 2';
+/** Kinds of files: without and with streams. */
+const kinds = { plain: 'trellis-codec model 2', coded: 'trellis-codec model 3' } as const;
 const encoderOnly = /^(analysis|hyperAnalysis|prior|rate\.analysis|habits$|quantizers\..*\.lagrangian$)/;
 const keptInFull = /^(rate|prior)\./;
+
+/** Whether only encoders use a tensor of that name. */
+export const isEncoderOnly = (name: string): boolean => encoderOnly.test(name);
+
+/** A parameter as files have it. */
+function parameterTensor(
+  { parameters, coded }: ModelParts,
+  name: string,
+  shape: ParameterSpec['shape'],
+): [string, SafeTensor] {
+  const data = parameters.get(name)!;
+  const stream = coded?.get(name);
+  if (stream && stream.values === data) {
+    const bytes = stream.bytes as Uint8Array<ArrayBuffer>;
+    return [streamName(name), { dtype: 'U8', shape: [bytes.length], data: bytes }];
+  }
+  return [
+    name,
+    keptInFull.test(name)
+      ? { dtype: 'F32', shape, data: data as Float32Array<ArrayBuffer> }
+      : { dtype: 'F16', shape, data: float32ToFloat16(data) as Uint16Array<ArrayBuffer> },
+  ];
+}
 
 function tableTensors(prefix: string, tables: TableTensors): [string, SafeTensor][] {
   const { frequenciesMinusOne, firstSymbols, sizes } = tables;
@@ -83,14 +114,9 @@ function tableTensors(prefix: string, tables: TableTensors): [string, SafeTensor
 /** Serialises a model; equal parts give equal bytes. */
 export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, ParameterSpec>): Uint8Array {
   const tensors = new Map<string, SafeTensor>();
-  for (const [name, { shape }] of specs) {
-    const data = parts.parameters.get(name)!;
-    tensors.set(
-      name,
-      keptInFull.test(name)
-        ? { dtype: 'F32', shape, data: data as Float32Array<ArrayBuffer> }
-        : { dtype: 'F16', shape, data: float32ToFloat16(data) as Uint16Array<ArrayBuffer> },
-    );
+  for (const [parameter, { shape }] of specs) {
+    const [name, tensor] = parameterTensor(parts, parameter, shape);
+    tensors.set(name, tensor);
   }
   const { quantizers, hyperLatents, scales, scaleOffset, scaleFactor, firstCoded } = parts.tables;
   for (const [quantizer, { tables, step, offsets, lagrangian }] of quantizers) {
@@ -118,6 +144,7 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
     const data = parts.habits as Float32Array<ArrayBuffer>;
     tensors.set('habits', { dtype: 'F32', shape: [scales, habitColumns], data });
   }
+  const kind = [...tensors.keys()].some(isStreamName) ? kinds.coded : kinds.plain;
   const metadata = { kind, config: JSON.stringify(parts.config), card: JSON.stringify(parts.card) };
   return serializeSafetensors(tensors, metadata);
 }
@@ -275,12 +302,21 @@ export async function parseModel(
   specsOf: (config: NetworkConfig) => ReadonlyMap<string, ParameterSpec>,
 ): Promise<ParsedModel> {
   const { tensors, metadata } = parseSafetensors(bytes);
-  if (metadata.kind !== kind) {
-    throw new FormatError(`model: expected a file of kind "${kind}", got ${metadata.kind ?? 'none'}`);
+  if (metadata.kind !== kinds.plain && metadata.kind !== kinds.coded) {
+    throw new FormatError(
+      `model: expected a file of kind "${Object.values(kinds).join('" or "')}", got ${metadata.kind ?? 'none'}`,
+    );
   }
   const config = parseConfig(metadata.config);
   const parameters: ParameterValues = new Map();
-  for (const [name, { shape }] of specsOf(config)) {
+  const specs = specsOf(config);
+  const coded = metadata.kind === kinds.coded ? decodeParameters(tensors, specs) : undefined;
+  for (const [name, { shape }] of specs) {
+    const stream = coded?.get(name);
+    if (stream) {
+      parameters.set(name, stream.values);
+      continue;
+    }
     const tensor = tensors.get(name);
     if (!tensor || tensor.data.length !== sizeOf(shape)) {
       throw new FormatError(
@@ -310,5 +346,13 @@ export async function parseModel(
     );
   }
   const card = parseJson(metadata.card ?? '{}', 'model card') as Record<string, string>;
-  return { config, card, parameters, tables, ...(habits && { habits }), id: await modelId(tensors) };
+  return {
+    config,
+    card,
+    parameters,
+    ...(coded && { coded }),
+    tables,
+    ...(habits && { habits }),
+    id: await modelId(tensors),
+  };
 }

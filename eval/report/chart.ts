@@ -106,8 +106,10 @@ function drawAxes(x: Scale, y: Scale, frame: Frame, chart: Chart): Markup[] {
   const horizontal = y.ticks.flatMap(({ value, label }) => {
     const at = y.at(value);
     return [
-      element('line', { class: 'grid', x1: left, x2: right, y1: at, y2: at }),
-      element('text', { class: 'tick', x: left - 8, y: at + 4.5, 'text-anchor': 'end' }, label),
+      element('line', { class: label ? 'grid' : 'grid faint', x1: left, x2: right, y1: at, y2: at }),
+      ...(label
+        ? [element('text', { class: 'tick', x: left - 8, y: at + 4.5, 'text-anchor': 'end' }, label)]
+        : []),
     ];
   });
   return [

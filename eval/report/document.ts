@@ -4,6 +4,7 @@
  */
 import type { EvaluatedComparison, Evaluation, MeasuredCodec } from '../evaluation.js';
 import { failureLines } from '../tables.js';
+import { codecComparisons, weightsNotes, weightsRows, weightsTitles } from '../weights/summary.js';
 import { codecDetails, isMeasured, runFacts, scopeText } from './facts.js';
 import { metricsOf, type ReportMetric } from './metrics.js';
 import { absent, numberText, percentText, signedText } from './numbers.js';
@@ -57,8 +58,8 @@ function comparisonRow(comparison: EvaluatedComparison, { digits }: ReportMetric
 const heading = (level: number, text: string): string => `${'#'.repeat(level)} ${text}`;
 
 /** One table per judged codec. */
-function comparisonTables({ comparisons }: Evaluation, metric: ReportMetric, level: number): string[] {
-  const ofMetric = comparisons.filter((one) => one.metric === metric.key);
+function comparisonTables(evaluation: Evaluation, metric: ReportMetric, level: number): string[] {
+  const ofMetric = codecComparisons(evaluation).filter((one) => one.metric === metric.key);
   const unit = metric.unit || 'points';
   const head = [
     'against',
@@ -78,6 +79,18 @@ function comparisonTables({ comparisons }: Evaluation, metric: ReportMetric, lev
   ]);
 }
 
+/** What quantized weights cost. */
+function weightsTable(evaluation: Evaluation, level: number): string[] {
+  const rows = weightsRows(evaluation, { signed: signedText, absent });
+  if (rows.length === 0) return [];
+  return [
+    heading(level, 'Quantized weights'),
+    'Weights of the transforms; the entropy networks stay exact. Bits are those of the decoder: per weight that is quantized, with all overhead, and per parameter of its networks, with those that stay. BD-rates are against the same model in half precision.',
+    markdownTable([weightsTitles, ...rows]),
+    ...weightsNotes(evaluation).map(cellText),
+  ];
+}
+
 function curveTable({ curve }: MeasuredCodec): string {
   const { titles, cells } = pointCells(curve);
   return markdownTable([titles, ...curve.map(cells)], 0);
@@ -93,13 +106,16 @@ function environmentLists(evaluation: Evaluation): string[] {
 /** What there is to read of one evaluation, below a heading of the level before. */
 function sectionsOf(evaluation: Evaluation, level: number, charts: string | undefined): string[] {
   const { codecs, failures } = evaluation;
-  const measured = codecs.filter(isMeasured).filter(({ curve }) => curve.length > 0);
+  const measured = codecs
+    .filter(isMeasured)
+    .filter(({ kind, curve }) => kind !== 'quantized' && curve.length > 0);
   const links = charts === undefined ? [] : chartsOf(evaluation, seriesOf(evaluation));
   const metrics = metricsOf(evaluation);
   return [
     ...links.map(({ key, title }) => `![${title}](${charts}${key}.svg)`),
     heading(level, 'BD-rates'),
     ...metrics.flatMap((metric) => comparisonTables(evaluation, metric, level + 1)),
+    ...weightsTable(evaluation, level),
     heading(level, 'Curves'),
     ...measured.flatMap((codec) => [heading(level + 1, codec.name), curveTable(codec)]),
     heading(level, 'Codecs'),

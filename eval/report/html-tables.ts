@@ -10,6 +10,7 @@ import type {
   PublishedCodec,
 } from '../evaluation.js';
 import type { MeanValues, Measurement } from '../measure.js';
+import { codecComparisons, weightsResults, weightsRows, weightsTitles } from '../weights/summary.js';
 import { drawSwatch } from './chart.js';
 import { codecDetails } from './facts.js';
 import { type Child, coordinate, element, fragment, type Markup } from './markup.js';
@@ -145,7 +146,7 @@ export function bdRateTable(
   series: readonly ReportSeries[],
   metric: ReportMetric,
 ): Markup | undefined {
-  const comparisons = evaluation.comparisons.filter((one) => one.metric === metric.key);
+  const comparisons = codecComparisons(evaluation).filter((one) => one.metric === metric.key);
   if (comparisons.length === 0) return undefined;
   const seriesOf = (name: string) => series.find(({ codec }) => codec.name === name);
   const bar = rateBars(comparisons);
@@ -195,7 +196,7 @@ const tint = (percent: number): string => `--tint:${Math.min(50, Math.abs(percen
 
 /** BD-rates of the single pictures at equal PSNR, a column for each comparison; undefined where there are none. */
 export function pictureRateTable(evaluation: Evaluation): Markup | undefined {
-  const having = evaluation.comparisons.filter(
+  const having = codecComparisons(evaluation).filter(
     ({ metric, perImage }) => metric === 'psnr' && perImage && perImage.values.length > 0,
   );
   // In groups by the tested codec, as the head is.
@@ -241,6 +242,31 @@ export function pictureRateTable(evaluation: Evaluation): Markup | undefined {
     'BD-rates of the single pictures at equal PSNR, %; negative: fewer bits',
     head,
     element('tbody', {}, rows),
+  );
+}
+
+/** What quantized weights cost, a row each; undefined where there are none. */
+export function weightsTable(evaluation: Evaluation, series: readonly ReportSeries[]): Markup | undefined {
+  const rows = weightsRows(evaluation, { signed: signedText, absent });
+  if (rows.length === 0) return undefined;
+  const results = weightsResults(evaluation);
+  const seriesOf = (name: string) =>
+    series.find(({ codec }) => results.some((one) => one.codec === codec && one.facts.scheme === name));
+  return scrollingTable(
+    'Quantized weights: bits of the decoder, BD-rates against half precision',
+    [weightsTitles.map((title, i) => (i === 0 ? columnHead(title) : numberHead(title)))],
+    element(
+      'tbody',
+      {},
+      rows.map(([name, ...cells]) =>
+        element(
+          'tr',
+          {},
+          rowHead(codecName(seriesOf(name), name)),
+          cells.map((cell) => number(cell)),
+        ),
+      ),
+    ),
   );
 }
 

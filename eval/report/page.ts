@@ -4,6 +4,7 @@
  */
 import type { Evaluation } from '../evaluation.js';
 import { failureLines } from '../tables.js';
+import { weightsNotes } from '../weights/summary.js';
 import { type Chart, drawChart, legendOrder } from './chart.js';
 import { cropFigures } from './crop-figures.js';
 import type { CropComparison } from './crops.js';
@@ -16,6 +17,7 @@ import {
   pictureRateTable,
   pictureTable,
   publishedCurveTable,
+  weightsTable,
 } from './html-tables.js';
 import { type Child, element, fragment, Markup } from './markup.js';
 import { metricsOf } from './metrics.js';
@@ -113,6 +115,10 @@ const notes = {
     'Filled: encode; outlined: decode; lower and further left is better. Times are means over pictures and settings, on the machine below and under its load.',
   bdRates:
     'Average difference of bits at equal quality, over the qualities that both curves cover. Overlap is the part of the tested curve that this is. The black line in a bar is the 95 % interval of the mean over pictures.',
+  weights:
+    'Weights of the transforms, quantized; the entropy networks stay exact. Bits are those of the decoder: per weight that is quantized, with all overhead, and per parameter of its networks, with those that stay.',
+  weightsChart:
+    'One line per scheme, from few bits to many. Losses of 0.1 % and less, and gains, are drawn at 0.1 %.',
   crops:
     'The same part of a picture: original, ours, and a competitor at the setting whose file is nearest to ours in size. Pixels are shown as they were decoded.',
 };
@@ -132,11 +138,12 @@ function sectionsOf(
   const tables = metricsOf(evaluation).flatMap((metric) => bdRateTable(evaluation, series, metric) ?? []);
   const drawn = codecs.filter(({ curve }) => curve.length > 0);
   const measured = drawn.filter(isMeasured);
+  const weights = weightsTable(evaluation, series);
   const all: Section[] = [
     {
       id: 'curves',
       title: 'Quality against rate',
-      content: figures(({ key }) => key !== 'time', notes.rates),
+      content: figures(({ key }) => key.startsWith('rate-'), notes.rates),
     },
     {
       id: 'bd-rates',
@@ -144,6 +151,18 @@ function sectionsOf(
       content: tables.length > 0 ? [element('p', {}, notes.bdRates), ...tables] : [],
     },
     { id: 'times', title: 'Time against rate', content: figures(({ key }) => key === 'time', notes.times) },
+    {
+      id: 'weights',
+      title: 'Quantized weights',
+      content: weights
+        ? [
+            element('p', {}, notes.weights),
+            ...figures(({ key }) => key === 'weights', notes.weightsChart),
+            weights,
+            weightsNotes(evaluation).map((note) => element('p', { class: 'muted' }, note)),
+          ]
+        : [],
+    },
     {
       id: 'crops',
       title: 'Side by side',

@@ -1,5 +1,5 @@
 /**
- * The charts of an evaluation: quality against rate for each measure, and time against rate.
+ * The charts of an evaluation: quality against rate for each measure, time against rate, and what quantized weights cost.
  *
  * Rate axes are logarithmic, so that equal distances are equal percentages of bits. Curves are drawn as BD-rates are
  * taken: the logarithm of the rate as a function of the quality, by PCHIP, whose pieces are exactly cubic Bezier curves
@@ -13,6 +13,7 @@ import type { Chart, ChartAxis, ChartPoint, CurvePiece } from './chart.js';
 import { metricsOf, type ReportMetric } from './metrics.js';
 import { bytesText, numberText, percentText, secondsText } from './numbers.js';
 import type { ReportSeries } from './series.js';
+import { weightsChart } from './weights-plot.js';
 
 /** Room beside the rates of ours, as a factor, and above and below their qualities, as a part of their range. */
 const rateMargin = 1.4;
@@ -76,7 +77,12 @@ function padded(values: readonly number[], part: number): readonly [number, numb
 }
 
 /** Published and competing curves lie behind ours. */
-const order: Readonly<Record<EvaluatedCodec['kind'], number>> = { published: 0, competitor: 1, ours: 2 };
+const order: Readonly<Record<EvaluatedCodec['kind'], number>> = {
+  published: 0,
+  competitor: 1,
+  quantized: 2,
+  ours: 3,
+};
 
 const backToFront = (series: readonly ReportSeries[]): ReportSeries[] =>
   [...series].sort((a, b) => order[a.codec.kind] - order[b.codec.kind]);
@@ -218,8 +224,10 @@ export function timeChart(evaluation: Evaluation, series: readonly ReportSeries[
 
 /** All charts of an evaluation that have something to show. */
 export function chartsOf(evaluation: Evaluation, series: readonly ReportSeries[]): Chart[] {
+  const whole = series.filter(({ codec }) => codec.kind !== 'quantized');
   return [
-    ...metricsOf(evaluation).map((metric) => rateChart(evaluation, series, metric)),
-    timeChart(evaluation, series),
+    ...metricsOf(evaluation).map((metric) => rateChart(evaluation, whole, metric)),
+    timeChart(evaluation, whole),
+    weightsChart(evaluation, series),
   ].filter((chart) => chart !== undefined);
 }

@@ -37,6 +37,7 @@ import { about, type Context, FileError } from '../context.js';
 import { datasetNamed } from '../dataset-argument.js';
 import { cropsOf } from '../evaluation-crops.js';
 import { type OutputOptions, outputOptions, writeOutputs, writeText } from '../evaluation-outputs.js';
+import { type WeightsOptions, weightsOptions, weightsSpecs } from '../evaluation-weights.js';
 import { commandLine, examples } from '../manual.js';
 import { engineOption, modelNamed, modelOption, numberFrom, wholeFrom } from '../options.js';
 import { Progress } from '../progress.js';
@@ -45,7 +46,7 @@ import { dataOption } from './datasets.js';
 import { addEvalDocument } from './eval-document.js';
 import { addEvalMerge } from './eval-merge.js';
 
-interface Options extends OutputOptions {
+interface Options extends OutputOptions, WeightsOptions {
   readonly data?: string;
   readonly model: string;
   readonly quantizers: readonly string[];
@@ -119,14 +120,10 @@ async function specsOf(context: Context, options: Options): Promise<CodecSpec[]>
   const { model, quantizers, qualities, lagrangian, engine, competitors, external } = options;
   const templates = [];
   for (const source of external) templates.push(await externalNamed(context, source));
-  const price = lagrangian === undefined ? {} : { lagrangian };
+  const own = { model, qualities, engine, ...(lagrangian === undefined ? {} : { lagrangian }) };
   const specs: CodecSpec[] = [
-    ...quantizers.map(
-      (quantizer): CodecSpec => ({
-        kind: 'ours',
-        options: { model, quantizer, qualities, engine, ...price },
-      }),
-    ),
+    ...quantizers.map((quantizer): CodecSpec => ({ kind: 'ours', options: { ...own, quantizer } })),
+    ...(await weightsSpecs(context, options, own)),
     ...competitors.map((name): CodecSpec => ({ kind: 'competitor', name })),
     ...templates.map((template): CodecSpec => ({ kind: 'external', template })),
   ];
@@ -278,7 +275,9 @@ export function addEval(program: Command, context: Context): void {
         .default(defaultQualities, defaultQualities.join(',')),
     )
     .option('--lagrangian <x>', 'price of a bit, for rate-aware quantizers', numberFrom(0, 1e6))
-    .addOption(engineOption())
+    .addOption(engineOption());
+  for (const option of weightsOptions()) command.addOption(option);
+  command
     .addOption(
       new Option(
         '--competitors <list>',
@@ -339,6 +338,7 @@ export function addEval(program: Command, context: Context): void {
     'codec eval kodak --quantizers round,rdoq --competitors webp:4,avif,avif:9,jxl --metrics psnr,ms-ssim',
     'codec eval photos --limit 10 --qualities 20,40,60,80 --csv photos.csv',
     "codec eval kodak --external 'bpg=bpgenc -q {q} -o {out} {in};bpgdec -o {out} {in};40,34,28,22'",
+    'codec eval kodak --weights int8,gptq:4,tcq8:3,tcq8:4 --calibration photographs --competitors none --report out/weights',
     'codec eval tecnick --shard 1/3 --out out/tecnick',
   ]);
   addEvalMerge(command, context);

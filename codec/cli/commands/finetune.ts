@@ -38,12 +38,7 @@ import {
 import { openPhotographs } from '../photographs.js';
 import { Progress } from '../progress.js';
 import { count } from '../text.js';
-import {
-  checkOutput,
-  quantizersOption,
-  tuningImages,
-  tuningQualities,
-} from '../tuning.js';
+import { checkOutput, quantizersOption, tuningImages, tuningQualities } from '../tuning.js';
 
 interface Options {
   readonly quantizers: readonly QuantizerName[];

@@ -4,9 +4,9 @@
  * Prices are integers, in 2^-15 bit, so that the last bit of a logarithm, which differs between machines, cannot
  * change a decision.
  */
-import type { BinSink } from './arithmetic-coder.js';
-import { Contexts, rareWidths } from './contexts.js';
-import { putLevel } from './levels.js';
+import type { BinSink } from '../../../trellis/stream/arithmetic-coder.js';
+import { Contexts, rareWidths } from '../../../trellis/stream/contexts.js';
+import { putLevel } from '../../../trellis/stream/levels.js';
 
 /** Units of a bit in prices. */
 export const pricePerBit = 32768;

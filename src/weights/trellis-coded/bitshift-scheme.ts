@@ -11,6 +11,8 @@
  * highest first.
  * Source: A. Tseng et al., "QTIP", 2024.
  */
+
+import { cutToFloat32 } from '../../../trellis/stream/finite.js';
 import { FormatError, UsageError } from '../../errors.js';
 import { layoutOf } from '../layout.js';
 import { checkOptions, checkTensor, parameterOf } from '../recipe.js';
@@ -18,7 +20,6 @@ import type { QuantizedTensor, Scheme, SchemeOptions } from '../scheme.js';
 import { type BitshiftCode, codeTable } from './bitshift-codes.js';
 import { BitshiftSearch } from './bitshift-search.js';
 import { leastLength, readRing, ringStates, stateBitsRange, writeRing } from './bitshift-trellis.js';
-import { cutToFloat32 } from './finite.js';
 import { inverseRandomHadamard, randomHadamard, randomSigns, transformHessian } from './hadamard.js';
 import { quantizeBlocks } from './ldlq.js';
 

@@ -7,14 +7,20 @@
  * per weight, header included, that the caller wants. Levels are searched twice: the first pass tells with which
  * initial sets of contexts a stream of such levels is short, the second one goes by them.
  */
-import { gridIntegers } from '../../../trellis/dequantize.js';
-import { FormatError, UsageError } from '../../errors.js';
+
+import { cutToFloat32 } from '../../../trellis/stream/finite.js';
+import { encodeLevels, largestLevel } from '../../../trellis/stream/levels.js';
+import {
+  joinedLength,
+  joinStep,
+  readSteppedLevels,
+  valuesOfLevels,
+} from '../../../trellis/stream/valued-stream.js';
+import { UsageError } from '../../errors.js';
 import { elementCount } from '../layout.js';
 import { checkOptions, checkTensor, parameterOf } from '../recipe.js';
 import type { QuantizedTensor, Scheme, SchemeOptions, WeightTensor } from '../scheme.js';
-import { cutToFloat32, largestFloat32 } from './finite.js';
 import { chooseInitialSets } from './initial-sets.js';
-import { decodeLevels, encodeLevels, largestLevel } from './levels.js';
 import type { LevelTask } from './search.js';
 import { searchLevels } from './search-fast.js';
 import { uniformLevels } from './uniform-search.js';
@@ -32,7 +38,6 @@ interface Coding {
 }
 
 const defaultBits = 4;
-const headerBytes = 4;
 /** Bits per weight that tables and help list, and the least and most that can be asked for. */
 const listedBits = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.25, 3.5, 3.75, 4, 5, 6, 7, 8];
 const [fewestBits, mostBits] = [0.05, 8];
@@ -69,7 +74,7 @@ function setsAt({ dependent, levels }: Coding, source: Source, step: number, lag
 function codeAt(coding: Coding, source: Source, step: number, lagrangian: number): Coded {
   const sets = setsAt(coding, source, step, lagrangian);
   const levels = coding.levels({ ...source, step, lagrangian, sets });
-  return { levels, bits: 8 * (headerBytes + streamOf(levels, coding.dependent).length) };
+  return { levels, bits: 8 * joinedLength(streamOf(levels, coding.dependent).length) };
 }
 
 /** Standard deviation; root mean square where all weights are equal, 1 where all are 0. */
@@ -236,31 +241,16 @@ function entropyCodedScheme(coding: Coding): Scheme {
     },
 
     dequantize(quantized) {
-      const step = stepOf(quantized);
-      const levels = quantized.codes as Int32Array;
-      const grid = dependent ? gridIntegers(levels, { machine: 'nnc8' }) : levels;
-      return Float32Array.from(grid, (integer) => cutToFloat32(integer * step));
+      return valuesOfLevels({ step: stepOf(quantized), levels: quantized.codes as Int32Array }, dependent);
     },
 
     pack(quantized) {
-      const step = stepOf(quantized);
-      const stream = streamOf(quantized.codes as Int32Array, dependent);
-      const bytes = new Uint8Array(headerBytes + stream.length);
-      new DataView(bytes.buffer).setFloat32(0, step, true);
-      bytes.set(stream, headerBytes);
-      return bytes;
+      return joinStep(stepOf(quantized), streamOf(quantized.codes as Int32Array, dependent));
     },
 
     unpack(bytes, name, shape) {
       const where = `tensor ${name} of scheme ${scheme}`;
-      if (bytes.length <= headerBytes) {
-        throw new FormatError(`Expected a step and a stream for ${where}, got ${bytes.length} bytes`);
-      }
-      const step = new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
-      if (!(step > 0 && step <= largestFloat32)) {
-        throw new FormatError(`Expected a finite step above 0 for ${where}, got ${step}`);
-      }
-      const levels = decodeLevels(bytes.subarray(headerBytes), elementCount(shape), { dependent });
+      const { step, levels } = readSteppedLevels(bytes, elementCount(shape), where, dependent);
       return assemble({ name, shape }, levels, step, 8 * bytes.length);
     },
   };

@@ -8,7 +8,7 @@
 import { bitshiftSchemes } from './bitshift-scheme.js';
 import { entropyCodedSchemes } from './entropy-coded-scheme.js';
 
-export { decodeLevels, encodeLevels, type LevelOptions } from './levels.js';
+export { decodeLevels, encodeLevels, type LevelOptions } from '../../../trellis/stream/levels.js';
 export { stepOfParameter } from './step-size.js';
 
 /** The schemes of this folder, in the order of tables. */

@@ -5,10 +5,16 @@
  * itself: the best choice is found exactly, up to what the coder's integers round away. Sets differ in speed above
  * all; in a long stream of weights whose statistics hardly change, the slow ones save about one bit in a hundred.
  */
-import type { BinSink } from './arithmetic-coder.js';
+import type { BinSink } from '../../../trellis/stream/arithmetic-coder.js';
+import { Contexts, initialSets } from '../../../trellis/stream/contexts.js';
+import {
+  encodeLevels,
+  isSettable,
+  putLevels,
+  settableContexts,
+  stateAfter,
+} from '../../../trellis/stream/levels.js';
 import { priceOf, pricePerBit, streamPrices } from './bin-sinks.js';
-import { Contexts, initialSets } from './contexts.js';
-import { encodeLevels, isSettable, putLevels, settableContexts, stateAfter } from './levels.js';
 
 /** Price of naming a set other than 0: three bypass bins, and a bin that is seldom 1. */
 const namePrice = 3.5 * pricePerBit;

@@ -10,9 +10,9 @@
  * test/golden/weights.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
+import { Contexts } from '../../../trellis/stream/contexts.js';
+import { contextCount, putLevel, traceOf } from '../../../trellis/stream/levels.js';
 import { Learner, Pricer, type PriceTable, pricePerBit } from './bin-sinks.js';
-import { Contexts } from './contexts.js';
-import { contextCount, putLevel, traceOf } from './levels.js';
 
 /** Magnitude flags of its rate model. */
 const flags = 10;

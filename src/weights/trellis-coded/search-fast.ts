@@ -6,8 +6,7 @@
  * bits are kept: the way in, and whether its level is zero; tracing back works the level out again.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
-import { Learner, priceOf, pricePerBit, streamPrices } from './bin-sinks.js';
-import type { Contexts } from './contexts.js';
+import type { Contexts } from '../../../trellis/stream/contexts.js';
 import {
   magnitudeContexts,
   magnitudeFlags,
@@ -15,7 +14,8 @@ import {
   putLevel,
   signContexts,
   traceOf,
-} from './levels.js';
+} from '../../../trellis/stream/levels.js';
+import { Learner, priceOf, pricePerBit, streamPrices } from './bin-sinks.js';
 import { interval, type LevelTask, lag, startContexts } from './search.js';
 
 const states = machines.nnc8.states;

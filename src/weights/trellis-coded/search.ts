@@ -11,9 +11,16 @@
  * one of each residue modulo 4, which is what tells subsets of the grid apart.
  */
 import { machines, predecessorsOf } from '../../../trellis/machines.js';
+import { Contexts } from '../../../trellis/stream/contexts.js';
+import {
+  contextCount,
+  isSettable,
+  magnitudeFlags,
+  putLevel,
+  settableContexts,
+  traceOf,
+} from '../../../trellis/stream/levels.js';
 import { Learner, Pricer, pricePerBit, streamPrices } from './bin-sinks.js';
-import { Contexts } from './contexts.js';
-import { contextCount, isSettable, magnitudeFlags, putLevel, settableContexts, traceOf } from './levels.js';
 
 export interface LevelTask {
   /** Finite. */

@@ -5,8 +5,9 @@
  * One weight after the other takes the cheapest of zero and the two integers about it (rate-distortion optimised
  * quantization), given the levels before; contexts learn each decision at once.
  */
+
+import { magnitudeFlags, putLevel, traceOf } from '../../../trellis/stream/levels.js';
 import { Learner, Pricer, pricePerBit, streamPrices } from './bin-sinks.js';
-import { magnitudeFlags, putLevel, traceOf } from './levels.js';
 import { type LevelTask, startContexts } from './search.js';
 
 /**

@@ -11,7 +11,9 @@ import {
 } from '../../../codec/format/index.js';
 import { quantizerOf as quantizerOfName } from '../../../codec/quantizers/registry.js';
 import { trellisQuantizers } from '../../../codec/quantizers/trellis.js';
+import { packModel } from '../../../eval/weights/pack-model.js';
 import { parseSafetensors } from '../../../src/io/safetensors.js';
+import { machines } from '../../../trellis/machines.js';
 import { tinyModel, tinyModelBytes } from '../../golden/cases.js';
 import { picture } from './samples.js';
 
@@ -79,6 +81,15 @@ describe('documentation', () => {
         }
       }
     }
+  });
+
+  it('states the machine of streams of weights, and the kind of files that have them', async () => {
+    const [, quantizers, pairs] = /quantizer {3}([01]{8})\n +next {8}([\d ,]+)\n/.exec(documentation)!;
+    const { quantizerOf, next } = machines.nnc8;
+    expect([...quantizers].map(Number)).toEqual(Array.from(quantizerOf));
+    expect(pairs.split(/,? /).map(Number)).toEqual(Array.from(next));
+    const { metadata } = parseSafetensors(packModel(await tinyModel(), 2));
+    expect(documentation).toContain(`In files of the kind \`${metadata.kind}\``);
   });
 
   it('lists the tensors of a model file besides weights, with their types', async () => {

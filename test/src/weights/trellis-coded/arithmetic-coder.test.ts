@@ -1,11 +1,8 @@
 /** The arithmetic coder: bins come back, carries travel, damage is noticed, probabilities are worth what they should be. */
 import { describe, expect, it } from 'vitest';
 import { FormatError } from '../../../../src/errors.js';
-import {
-  ArithmeticDecoder,
-  ArithmeticEncoder,
-} from '../../../../src/weights/trellis-coded/arithmetic-coder.js';
-import { Contexts, initialSets, rareWidths } from '../../../../src/weights/trellis-coded/contexts.js';
+import { ArithmeticDecoder, ArithmeticEncoder } from '../../../../trellis/stream/arithmetic-coder.js';
+import { Contexts, initialSets, rareWidths } from '../../../../trellis/stream/contexts.js';
 import { Random } from './support.js';
 
 interface Operation {

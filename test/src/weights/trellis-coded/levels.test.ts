@@ -2,15 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { FormatError, UsageError } from '../../../../src/errors.js';
 import { chooseInitialSets } from '../../../../src/weights/trellis-coded/initial-sets.js';
+import { stepOfParameter } from '../../../../src/weights/trellis-coded/step-size.js';
+import { gridIntegers } from '../../../../trellis/dequantize.js';
 import {
   decodeLevels,
   encodeLevels,
   largestLevel,
   settableContexts,
   stateAfter,
-} from '../../../../src/weights/trellis-coded/levels.js';
-import { stepOfParameter } from '../../../../src/weights/trellis-coded/step-size.js';
-import { gridIntegers } from '../../../../trellis/dequantize.js';
+} from '../../../../trellis/stream/levels.js';
 import { golden } from '../support.js';
 import { levelsOfGrid, type NncGolden, Random } from './support.js';
 

@@ -2,11 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import { chooseInitialSets } from '../../../../src/weights/trellis-coded/initial-sets.js';
 import {
-  decodeLevels,
-  encodeLevels,
-  settableContexts,
-} from '../../../../src/weights/trellis-coded/levels.js';
-import {
   nncodecPrice,
   nncodecTrellisLevels,
   nncodecUniformLevels,
@@ -17,6 +12,7 @@ import { uniformLevels } from '../../../../src/weights/trellis-coded/uniform-sea
 import { gridIntegers } from '../../../../trellis/dequantize.js';
 import { machines } from '../../../../trellis/machines.js';
 import { referenceQuantize } from '../../../../trellis/reference.js';
+import { decodeLevels, encodeLevels, settableContexts } from '../../../../trellis/stream/levels.js';
 import { golden } from '../support.js';
 import { errorOf, gapOf, type NncGolden, normal, Random } from './support.js';
 

@@ -25,7 +25,7 @@ export const initialSets: readonly InitialSet[] = [
 ];
 
 /** Movement towards the bin that came, by how far the estimate has gone its way already. */
-const movement = Int32Array.from([
+export const movement = Int32Array.from([
   2512,
   2288,
   2064,

@@ -7,7 +7,7 @@
  * end of the byte. Bytes that wait for a carry are held back: one byte and the 0xff after it.
  * Source: ISO/IEC 15938-17 (NNR), clause on arithmetic coding; the same engine as H.265 and H.266 have.
  */
-import { FormatError } from '../../errors.js';
+import { FormatError } from '../../src/errors.js';
 import { type Contexts, rareWidths } from './contexts.js';
 
 /** Where bins go: an encoder, a counter, a learner. */

@@ -8,8 +8,9 @@
  * quantization stay in state 0.
  * Source: ISO/IEC 15938-17 (NNR) with cabac_unary_length_minus1 = 10, scan order 0.
  */
-import { machines } from '../../../trellis/machines.js';
-import { FormatError, UsageError } from '../../errors.js';
+
+import { FormatError, UsageError } from '../../src/errors.js';
+import { machines } from '../machines.js';
 import { ArithmeticDecoder, ArithmeticEncoder, type BinSink } from './arithmetic-coder.js';
 import { Contexts } from './contexts.js';
 

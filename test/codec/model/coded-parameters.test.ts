@@ -1,0 +1,137 @@
+/**
+ * Model files with streams of weights: what is packed comes back bit for bit with the same id, files that are written again
+ * keep their streams, weights that were replaced do not, and damaged files are refused.
+ */
+import { describe, expect, it } from 'vitest';
+import { decodeWithReport } from '../../../codec/decode.js';
+import { encodeWithReport } from '../../../codec/encode.js';
+import { isTransformWeight, streamName } from '../../../codec/model/coded-parameters.js';
+import { loadModel } from '../../../codec/model/load.js';
+import { serializeModel } from '../../../codec/model/model-file.js';
+import { coderSpecs } from '../../../codec/networks/coder-graphs.js';
+import { packModel } from '../../../eval/weights/pack-model.js';
+import { CodecError, FormatError } from '../../../src/errors.js';
+import { parseSafetensors, type SafeTensor, serializeSafetensors } from '../../../src/io/safetensors.js';
+import { psnr } from '../../../src/metrics/psnr.js';
+import { schemeOf } from '../../../src/weights/index.js';
+import { samplePicture, tinyModelPath } from '../../eval/pictures.js';
+
+const model = await loadModel(tinyModelPath);
+const file = packModel(model, 5);
+const packed = await loadModel(file);
+const { image } = samplePicture(96);
+
+/** The file with other tensors. */
+function changed(change: (tensors: Map<string, SafeTensor>) => void): Uint8Array {
+  const { tensors, metadata } = parseSafetensors(file);
+  change(tensors);
+  return serializeSafetensors(tensors, metadata);
+}
+
+const bytesOf = (name: string): SafeTensor & { dtype: 'U8' } => {
+  const tensor = parseSafetensors(file).tensors.get(streamName(name));
+  if (tensor?.dtype !== 'U8') throw new Error(`no stream of ${name}`);
+  return tensor;
+};
+
+describe('a model file with streams', () => {
+  it('is smaller, by what its bits say', () => {
+    const plain = serializeModel(model, coderSpecs(model.config)).length;
+    const weights = [...model.parameters].filter(([name]) => isTransformWeight(name));
+    const count = weights.reduce((sum, [, values]) => sum + values.length, 0);
+    expect((plain - file.length) / ((count * (16 - 5)) / 8)).toBeCloseTo(1, 2);
+  });
+
+  it('has the values of the scheme tcq8, and all else as it was', () => {
+    const scheme = schemeOf('tcq8');
+    for (const [name, { shape }] of coderSpecs(model.config)) {
+      const values = packed.parameters.get(name)!;
+      if (isTransformWeight(name)) {
+        const expected = scheme.dequantize(scheme.unpack(bytesOf(name).data, name, shape));
+        expect(values).toEqual(expected);
+        expect(values).not.toEqual(model.parameters.get(name));
+      } else expect(values).toEqual(model.parameters.get(name));
+    }
+    expect(packed.tables.hyperLatents).toEqual(model.tables.hyperLatents);
+  });
+
+  it('has an id of its own, over the streams that decoders use', async () => {
+    expect(packed.id).not.toBe(model.id);
+    expect((await loadModel(file)).id).toBe(packed.id);
+    const other = packModel(model, 4);
+    const mixed = (isTaken: (name: string) => boolean): Uint8Array =>
+      changed((tensors) => {
+        for (const [name, tensor] of parseSafetensors(other).tensors) {
+          if (name.endsWith('.tcq8') && isTaken(name)) tensors.set(name, tensor);
+        }
+      });
+    expect((await loadModel(mixed((name) => /^(analysis|hyperAnalysis)/.test(name)))).id).toBe(packed.id);
+    expect((await loadModel(mixed((name) => /^synthesis/.test(name)))).id).not.toBe(packed.id);
+  });
+
+  it('codes pictures with itself only', async () => {
+    const options = { quality: 60, engine: 'wasm', threads: 1 } as const;
+    const { bytes } = await encodeWithReport(image, { ...options, model: packed });
+    const { image: decoded } = await decodeWithReport(bytes, { model: packed, engine: 'wasm', threads: 1 });
+    expect(psnr(image, decoded)).toBeGreaterThan(25);
+    await expect(decodeWithReport(bytes, { model, engine: 'wasm', threads: 1 })).rejects.toThrow(CodecError);
+  });
+
+  it('is written again byte for byte; replaced weights are half floats', async () => {
+    const specs = coderSpecs(model.config);
+    expect(serializeModel(packed, specs)).toEqual(file);
+    const name = 'synthesis.out.weight';
+    const parameters = new Map([...packed.parameters, [name, model.parameters.get(name)!]]);
+    const { tensors } = parseSafetensors(serializeModel({ ...packed, parameters }, specs));
+    expect(tensors.has(streamName(name))).toBe(false);
+    expect(tensors.get(name)?.dtype).toBe('F16');
+    expect(tensors.has(streamName('synthesis.in.weight'))).toBe(true);
+    const { coded: _, ...plain } = packed;
+    expect(parseSafetensors(serializeModel(plain, specs)).metadata.kind).toBe('trellis-codec model 2');
+  });
+});
+
+describe('damaged streams', () => {
+  const name = 'synthesis.in.weight';
+  const bytes = bytesOf(name).data;
+
+  it.each<readonly [string, SafeTensor | undefined, RegExp]>([
+    ['an absent one', undefined, /expected \d+ values for synthesis\.in\.weight .* got none/],
+    ['one that is too short', { dtype: 'U8', shape: [40], data: bytes.slice(0, 40) }, /ends too early/],
+    [
+      'one of nothing',
+      { dtype: 'U8', shape: [0], data: new Uint8Array(0) },
+      /step and a stream .*got 0 bytes/,
+    ],
+    [
+      'one with more',
+      { dtype: 'U8', shape: [bytes.length + 1], data: Uint8Array.of(...bytes, 7) },
+      /to end as encoders end it/,
+    ],
+    [
+      'one of another type',
+      { dtype: 'I8', shape: [1], data: Int8Array.of(1) },
+      /its stream of type U8, got I8/,
+    ],
+  ])('are refused: %s', async (_, tensor, reason) => {
+    const damaged = changed((tensors) => {
+      if (tensor) tensors.set(streamName(name), tensor);
+      else tensors.delete(streamName(name));
+    });
+    await expect(loadModel(damaged)).rejects.toThrow(reason);
+    await expect(loadModel(damaged)).rejects.toBeInstanceOf(CodecError);
+  });
+
+  it('are refused beside the tensor itself, and in files of the kind without streams', async () => {
+    const values = model.parameters.get(name)!;
+    const both = changed((tensors) => {
+      tensors.set(name, { dtype: 'F32', shape: [values.length], data: values as Float32Array<ArrayBuffer> });
+    });
+    await expect(loadModel(both)).rejects.toThrow(/expected synthesis\.in\.weight or its stream .* got both/);
+    const { tensors, metadata } = parseSafetensors(file);
+    const kind = 'trellis-codec model 2';
+    await expect(loadModel(serializeSafetensors(tensors, { ...metadata, kind }))).rejects.toThrow(
+      FormatError,
+    );
+  });
+});
