@@ -41,6 +41,16 @@ export interface SchemeOptions {
   readonly importance?: Float32Array;
   /** Decides every random choice. */
   readonly seed?: number;
+  /** How scales are kept; default float16, relative to a power of two of the tensor so that no size is too small. */
+  readonly scales?: 'float16' | 'float32';
+  /** Search the scales for the least squared error instead of covering the largest weight. */
+  readonly search?: boolean;
+  /** Added to the Hessian's diagonal, relative to its mean: calibrated schemes. */
+  readonly damping?: number;
+  /** Quantize columns in the order of falling second moments: calibrated schemes. */
+  readonly actOrder?: boolean;
+  /** How the power of two of a block is chosen: microscaling schemes. */
+  readonly exponent?: 'floor' | 'ceil' | 'rceil' | 'even';
   /** Quantization step relative to the tensor's standard deviation, and price of a bit: entropy-coded schemes. */
   readonly step?: number;
   readonly lagrangian?: number;

@@ -1,0 +1,65 @@
+/**
+ * Scales as they are kept: float32, or float16 relative to one power of two of the tensor. The power of two makes the
+ * largest scale of the tensor lie in [2^14, 2^15), so that tensors of any size, denormal ones too, keep 11 bits of
+ * precision over a range of 2^29, and multiplying a tensor by a power of two multiplies its scales exactly.
+ */
+import { float16ToFloat32, float32ToFloat16 } from '../io/half.js';
+import { largestMagnitude, powerOfTwo } from './rounding.js';
+
+export type ScaleFormat = 'float16' | 'float32';
+
+/** Exponent that float16 gives the largest scale. */
+const topExponent = 14;
+const least = -127;
+
+const single = new Float32Array(1);
+const singleWord = new Uint32Array(single.buffer);
+
+/** The power of two that float16 scales are relative to: whole log2 of the largest one, rounded to 11 bits before. */
+function scaleExponent(scales: Float32Array): number {
+  single[0] = largestMagnitude(scales, 0, scales.length);
+  const rounded = singleWord[0] + 0xfff + ((singleWord[0] >>> 13) & 1);
+  return (rounded >>> 23) - 127;
+}
+
+function toHalf(scales: Float32Array, exponent: number): Uint16Array {
+  const factor = powerOfTwo(topExponent - exponent);
+  return float32ToFloat16(scales.map((scale) => scale * factor));
+}
+
+function fromHalf(halves: Uint16Array, exponent: number): Float32Array {
+  const factor = powerOfTwo(exponent - topExponent);
+  return float16ToFloat32(halves).map((half) => half * factor);
+}
+
+/**
+ * The nearest scales that the format has.
+ *
+ * @example
+ * Array.from(roundScales(Float32Array.of(1, 0.0999755859375), 'float16')); // => [1, 0.0999755859375]
+ */
+export function roundScales(scales: Float32Array, format: ScaleFormat): Float32Array {
+  if (format === 'float32') return scales;
+  const exponent = scaleExponent(scales);
+  return fromHalf(toHalf(scales, exponent), exponent);
+}
+
+/** Bits that so many scales take. */
+export const scaleBits = (count: number, format: ScaleFormat): number =>
+  format === 'float32' ? 32 * count : 8 + 16 * count;
+
+/** Scales that roundScales has given, as bytes. */
+export function packScales(scales: Float32Array, format: ScaleFormat): Uint8Array {
+  if (format === 'float32') return new Uint8Array(scales.slice().buffer);
+  const exponent = scaleExponent(scales);
+  const bytes = new Uint8Array(1 + 2 * scales.length);
+  bytes[0] = exponent - least;
+  bytes.set(new Uint8Array(toHalf(scales, exponent).buffer), 1);
+  return bytes;
+}
+
+/** Reverses packScales. */
+export function unpackScales(bytes: Uint8Array, format: ScaleFormat): Float32Array {
+  if (format === 'float32') return new Float32Array(bytes.slice().buffer);
+  return fromHalf(new Uint16Array(bytes.slice(1).buffer), bytes[0] + least);
+}
