@@ -3,11 +3,12 @@
  * line takes them: `int4`, `hqq:3`, `gptq:4:128` are a name, the bits of a code and the columns of a group.
  */
 import { UsageError } from '../errors.js';
+import { blockSchemes } from './blocks/block-scheme.js';
 import type { Granularity, Scheme, SchemeOptions } from './scheme.js';
 import { integerSchemes } from './schemes/integer.js';
 
 /** All schemes, in the order of tables. */
-export const schemes: readonly Scheme[] = [...integerSchemes];
+export const schemes: readonly Scheme[] = [...integerSchemes, ...blockSchemes];
 
 /** Names of all schemes. */
 export const schemeNames: readonly string[] = schemes.map(({ name }) => name);

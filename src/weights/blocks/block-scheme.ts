@@ -8,45 +8,35 @@
  */
 
 import { FormatError, UsageError } from '../../errors.js';
+import { layoutOf } from '../layout.js';
+import { checkOptions, checkTensor } from '../recipe.js';
+import { largestMagnitude } from '../rounding.js';
 import type { QuantizedTensor, Scheme, SchemeOptions, WeightTensor } from '../scheme.js';
 import type { BlockType } from './block-type.js';
 import { blockTypes } from './index.js';
 
 const largestHalf = 65504;
 
-/** Rows and columns of a shape as schemes see it. */
-function matrixOf(shape: readonly number[]): { rows: number; columns: number } {
-  const count = shape.reduce((product, side) => product * side, 1);
-  const rows = shape.length < 2 ? 1 : shape[0];
-  return { rows, columns: rows === 0 ? 0 : count / rows };
-}
-
 /** Bytes that tensors of a shape take as blocks, padding included. */
 export function blockBytes(type: BlockType, shape: readonly number[]): number {
-  const { rows, columns } = matrixOf(shape);
+  const { rows, columns } = layoutOf(shape, 'row');
   return rows * Math.ceil(columns / type.length) * type.bytes;
 }
 
-function checkValues(type: BlockType, { name, shape, values }: WeightTensor, options: SchemeOptions): void {
-  const { rows, columns } = matrixOf(shape);
-  if (rows * columns !== values.length) {
-    throw new UsageError(
-      `Expected ${rows * columns} values for tensor '${name}' [${shape}] but received ${values.length}`,
-    );
-  }
-  const { importance } = options;
+function checkValues(type: BlockType, tensor: WeightTensor, importance: Float32Array | undefined): void {
+  checkTensor(tensor);
+  const { name, values } = tensor;
   if (importance && importance.length !== values.length) {
     throw new UsageError(
-      `Expected an importance for each of the ${values.length} values of '${name}' but received ${importance.length}`,
+      `tensor ${name}: expected the importance of ${values.length} weights, got ${importance.length}`,
     );
   }
-  const limit = type.name === 'MXFP4' ? Number.MAX_VALUE : largestHalf;
-  for (let i = 0; i < values.length; i++) {
-    if (Math.abs(values[i]) <= limit) continue;
-    throw new UsageError(
-      `Expected magnitudes up to ${largestHalf} for tensor '${name}' in ${type.name} but value ${i} is ${values[i]}`,
-    );
-  }
+  if (type.name === 'MXFP4') return;
+  const most = largestMagnitude(values, 0, values.length);
+  if (most <= largestHalf) return;
+  throw new UsageError(
+    `tensor ${name}: expected magnitudes up to ${largestHalf} for ${type.name}, got ${most}`,
+  );
 }
 
 /**
@@ -58,8 +48,8 @@ function checkValues(type: BlockType, { name, shape, values }: WeightTensor, opt
  * encodeBlocks(blockTypes[0], { name: 'w', shape: [1, 32], values: new Float32Array(32) }).length; // => 34
  */
 export function encodeBlocks(type: BlockType, tensor: WeightTensor, options: SchemeOptions = {}): Uint8Array {
-  checkValues(type, tensor, options);
-  const { rows, columns } = matrixOf(tensor.shape);
+  checkValues(type, tensor, options.importance);
+  const { rows, columns } = layoutOf(tensor.shape, 'row');
   const { values } = tensor;
   const bytes = new Uint8Array(blockBytes(type, tensor.shape));
   if (bytes.length === 0) return bytes;
@@ -83,7 +73,7 @@ export function encodeBlocks(type: BlockType, tensor: WeightTensor, options: Sch
  * decodeBlocks(blockTypes[0], new Uint8Array(34), [1, 32])[31]; // => 0
  */
 export function decodeBlocks(type: BlockType, bytes: Uint8Array, shape: readonly number[]): Float32Array {
-  const { rows, columns } = matrixOf(shape);
+  const { rows, columns } = layoutOf(shape, 'row');
   const values = new Float32Array(rows * columns);
   if (values.length === 0) return values;
   const rowBytes = bytes.length / rows;
@@ -117,13 +107,14 @@ function blockScheme(type: BlockType): Scheme {
     bitWidths: [bits],
     defaultGranularity: { group: type.length },
     quantize(tensor, options = {}) {
+      checkOptions(name, options, ['bits', 'granularity', 'importance']);
       if (options.bits !== undefined && options.bits !== bits) {
-        throw new UsageError(`Expected ${bits} bits for scheme ${name} but received ${options.bits}`);
+        throw new UsageError(`${name}: expected ${bits} bits, got ${options.bits}`);
       }
       const { granularity } = options;
       const group = typeof granularity === 'object' ? granularity.group : granularity;
       if (group !== undefined && group !== type.length) {
-        throw new UsageError(`Expected groups of ${type.length} for scheme ${name} but received ${group}`);
+        throw new UsageError(`${name}: expected groups of ${type.length}, got ${group}`);
       }
       return quantized(tensor.name, tensor.shape, encodeBlocks(type, tensor, options));
     },
