@@ -139,3 +139,9 @@ export const blockSchemes: readonly Scheme[] = Object.freeze(blockTypes.map(bloc
 export function blockTypeOfScheme(name: string): BlockType | undefined {
   return blockTypes.find((type) => schemeName(type) === name);
 }
+
+/** The scheme whose packed form the blocks of a GGUF type are. */
+export function schemeOfBlockType(typeName: string): string | undefined {
+  const type = blockTypes.find(({ name }) => name === typeName);
+  return type && schemeName(type);
+}
