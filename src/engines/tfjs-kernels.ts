@@ -197,6 +197,22 @@ export const tfjsKernels: Record<Exclude<Op, LeafOp>, TfjsKernel> = {
   sign: sameName('sign'),
   leakyRelu: (tf, node, x) => tf.leakyRelu(x, attribute(node, 'slope')),
   straightThroughRound: (tf, _node, x) => withGradient(tf, x, tf.round, (dy) => tf.mul(dy, 1)),
+  stopGradient: (tf, _node, x) =>
+    withGradient(
+      tf,
+      x,
+      (input) => tf.mul(input, 1),
+      (dy) => tf.mul(dy, 0),
+    ),
+  clipGradient: (tf, node, x) => {
+    const bound = attribute<number>(node, 'bound');
+    return withGradient(
+      tf,
+      x,
+      (input) => tf.mul(input, 1),
+      (dy) => tf.minimum(tf.maximum(dy, -bound), bound),
+    );
+  },
   normalTail: (tf, _node, x) =>
     withGradient(
       tf,

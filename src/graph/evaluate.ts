@@ -190,6 +190,8 @@ const kernels: Record<Exclude<Op, LeafOp>, Kernel> = {
   sign: unary(Math.sign),
   leakyRelu: unary((x, { slope }) => (x > 0 ? x : slope * x)),
   straightThroughRound: unary(roundHalfToEven),
+  stopGradient: (_node, x) => x,
+  clipGradient: (_node, x) => x,
   normalTail: unary(upperNormalTail),
   lowerBound: unary((x, { bound }) => Math.max(x, bound)),
 

@@ -21,6 +21,7 @@ import {
   leakyReluGradient,
   matMul,
   maximum,
+  minimum,
   mul,
   neg,
   pad,
@@ -96,6 +97,10 @@ const rules: Partial<Record<Op, Rule>> = {
     undefined,
   ],
   straightThroughRound: (g) => [g],
+  clipGradient: (g, node) => {
+    const bound = node.attributes.bound as number;
+    return [minimum(maximum(g, -bound), bound)];
+  },
   normalTail: (g, _node, x) => [mul(g, mul(exp(mul(square(x), -0.5)), -1 / Math.sqrt(2 * Math.PI)))],
   lowerBound: (g, node, x) => [
     mul(g, maximum(greaterEqual(x, node.attributes.bound as number), sub(1, greaterEqual(g, 0)))),
@@ -165,7 +170,14 @@ const rules: Partial<Record<Op, Rule>> = {
 };
 
 /** Operations through which no gradient flows. */
-const opaque: ReadonlySet<Op> = new Set<Op>(['sign', 'greaterEqual', 'input', 'constant', 'scalar']);
+const opaque: ReadonlySet<Op> = new Set<Op>([
+  'sign',
+  'greaterEqual',
+  'stopGradient',
+  'input',
+  'constant',
+  'scalar',
+]);
 
 /**
  * Gradients of a scalar loss with respect to the given tensors, each with its tensor's shape.

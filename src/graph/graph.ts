@@ -24,6 +24,8 @@ export type UnaryOp =
   | 'sign'
   | 'leakyRelu'
   | 'straightThroughRound'
+  | 'stopGradient'
+  | 'clipGradient'
   | 'normalTail'
   | 'lowerBound';
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'max' | 'min' | 'greaterEqual' | 'leakyReluGradient';

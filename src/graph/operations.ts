@@ -158,6 +158,15 @@ export function leakyReluGradient(dy: Tensor, y: Tensor, slope: number): Tensor 
 /** Rounds half to even; its gradient is the identity (straight-through estimator, Bengio et al. 2013). */
 export const straightThroughRound = (x: Tensor): Tensor => unary('straightThroughRound', x);
 
+/** x, through which no gradient flows. */
+export const stopGradient = (x: Tensor): Tensor => (x.op === 'stopGradient' ? x : unary('stopGradient', x));
+
+/** x, whose gradient is clipped to [-bound, bound], element by element. */
+export function clipGradient(x: Tensor, bound: number): Tensor {
+  if (!(bound > 0)) throw new UsageError(`clipGradient: expected a positive bound, got ${bound}`);
+  return unary('clipGradient', x, { bound: Math.fround(bound) });
+}
+
 /**
  * Upper tail of the standard normal distribution, Q(x) = erfc(x / sqrt 2) / 2, with a relative (not only absolute)
  * error below 2e-7 so that likelihoods of far outliers and their gradients stay right in float32.

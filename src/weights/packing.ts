@@ -71,6 +71,16 @@ export function unpackBits(bytes: Uint8Array, count: number, width: number): Uin
   return codes;
 }
 
+/**
+ * Exchanges the halves of every byte: some formats put the first code into the high half.
+ *
+ * @example
+ * Array.from(swapNibbles(Uint8Array.of(0x1f, 7))); // => [241, 112]
+ */
+export function swapNibbles(bytes: Uint8Array): Uint8Array {
+  return bytes.map((byte) => (byte << 4) | (byte >> 4));
+}
+
 /** Codes of three values in a byte. */
 const perByte = 5;
 

@@ -8,7 +8,15 @@
  */
 import { FormatError, UsageError } from '../errors.js';
 import { elementCount, type Layout, layoutOf } from './layout.js';
-import { packBits, packedLength, packedTritsLength, packTrits, unpackBits, unpackTrits } from './packing.js';
+import {
+  packBits,
+  packedLength,
+  packedTritsLength,
+  packTrits,
+  swapNibbles,
+  unpackBits,
+  unpackTrits,
+} from './packing.js';
 import { packScales, type ScaleFormat, scaleBits, unpackScales } from './scales.js';
 import type { Granularity, QuantizedTensor, Scheme, SchemeOptions, WeightTensor } from './scheme.js';
 
@@ -23,7 +31,12 @@ export interface Form {
 /** A stretch of the packed form: the codes (under the name `codes`) or a parameter. */
 export type Part =
   | { readonly name: string; readonly kind: 'bits'; readonly width: number; readonly count: number }
-  | { readonly name: string; readonly kind: 'trits' | 'scales' | 'float32'; readonly count: number };
+  | {
+      readonly name: string;
+      /** Nibbles are codes of 4 bits, the first one in the high half of a byte. */
+      readonly kind: 'nibbles' | 'trits' | 'scales' | 'float32';
+      readonly count: number;
+    };
 
 /** What a recipe gets to quantize. */
 export interface QuantizationTask {
@@ -46,6 +59,7 @@ export interface Recipe {
   /** Taken where the options name no width. */
   readonly defaultBits: number;
   readonly defaultGranularity: Granularity;
+  readonly calibrated?: boolean;
   /** Whether granularity and scale format are the scheme's own, not the user's. */
   readonly fixedForm?: boolean;
   /** Options besides bits, granularity and scales. */
@@ -138,6 +152,8 @@ const partLength = (part: Part, scales: ScaleFormat): number => {
   switch (part.kind) {
     case 'bits':
       return packedLength(part.count, part.width);
+    case 'nibbles':
+      return packedLength(part.count, 4);
     case 'trits':
       return packedTritsLength(part.count);
     case 'scales':
@@ -147,8 +163,10 @@ const partLength = (part: Part, scales: ScaleFormat): number => {
   }
 };
 
-const partBits = (part: Part, scales: ScaleFormat): number =>
-  part.kind === 'bits' ? part.count * part.width : 8 * partLength(part, scales);
+function partBits(part: Part, scales: ScaleFormat): number {
+  if (part.kind === 'nibbles') return 4 * part.count;
+  return part.kind === 'bits' ? part.count * part.width : 8 * partLength(part, scales);
+}
 
 const isFree = (recipe: Recipe): boolean => !recipe.fixedForm || recipe.bitWidths.length > 1;
 
@@ -156,6 +174,8 @@ function packPart(part: Part, values: Float32Array | Uint8Array, scales: ScaleFo
   switch (part.kind) {
     case 'bits':
       return packBits(values as Uint8Array, part.width);
+    case 'nibbles':
+      return swapNibbles(packBits(values as Uint8Array, 4));
     case 'trits':
       return packTrits(values as Uint8Array);
     case 'scales':
@@ -169,6 +189,8 @@ function unpackPart(part: Part, bytes: Uint8Array, scales: ScaleFormat): Float32
   switch (part.kind) {
     case 'bits':
       return unpackBits(bytes, part.count, part.width);
+    case 'nibbles':
+      return unpackBits(swapNibbles(bytes), part.count, 4);
     case 'trits':
       return unpackTrits(bytes, part.count);
     case 'scales':
@@ -228,6 +250,7 @@ export function defineScheme(recipe: Recipe): Scheme {
     summary: recipe.summary,
     bitWidths: recipe.bitWidths,
     defaultGranularity: recipe.defaultGranularity,
+    ...(recipe.calibrated ? { calibrated: true } : {}),
 
     quantize(tensor, options = {}) {
       checkOptions(recipe.name, options, known);

@@ -5,10 +5,36 @@
 import { UsageError } from '../errors.js';
 import { blockSchemes } from './blocks/block-scheme.js';
 import type { Granularity, Scheme, SchemeOptions } from './scheme.js';
+import { bitShiftScheme } from './schemes/bit-shift.js';
+import { directScheme } from './schemes/direct.js';
+import { float4Scheme } from './schemes/float4.js';
+import { gptqScheme, symmetricGptqScheme } from './schemes/gptq.js';
+import { halfQuadraticScheme } from './schemes/half-quadratic.js';
 import { integerSchemes } from './schemes/integer.js';
+import { microscalingScheme } from './schemes/microscaling.js';
+import { normalFloatScheme } from './schemes/normal-float.js';
+import { nvfp4Scheme } from './schemes/nvfp4.js';
+import { paretoqScheme } from './schemes/paretoq.js';
+import { signedBinaryScheme } from './schemes/signed-binary.js';
+import { ternaryScheme } from './schemes/ternary.js';
 
 /** All schemes, in the order of tables. */
-export const schemes: readonly Scheme[] = [...integerSchemes, ...blockSchemes];
+export const schemes: readonly Scheme[] = [
+  ...integerSchemes,
+  halfQuadraticScheme,
+  gptqScheme,
+  symmetricGptqScheme,
+  normalFloatScheme,
+  float4Scheme,
+  microscalingScheme,
+  nvfp4Scheme,
+  paretoqScheme,
+  bitShiftScheme,
+  ternaryScheme,
+  directScheme,
+  signedBinaryScheme,
+  ...blockSchemes,
+];
 
 /** Names of all schemes. */
 export const schemeNames: readonly string[] = schemes.map(({ name }) => name);

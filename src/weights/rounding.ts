@@ -56,3 +56,15 @@ export function largestMagnitude(values: Float32Array, start: number, end: numbe
   }
   return largest;
 }
+
+/**
+ * Mean magnitude of values[start .. end), 0 where there are none.
+ *
+ * @example
+ * meanMagnitude(Float32Array.of(1, -3, 2), 0, 3); // => 2
+ */
+export function meanMagnitude(values: Float32Array, start: number, end: number): number {
+  let sum = 0;
+  for (let i = start; i < end; i++) sum += Math.abs(values[i]);
+  return end > start ? sum / (end - start) : 0;
+}

@@ -15,11 +15,29 @@ const least = -127;
 const single = new Float32Array(1);
 const singleWord = new Uint32Array(single.buffer);
 
+/** Bits of a float32 rounded to 11 significant bits, half to even. */
+function roundedWord(value: number): number {
+  single[0] = value;
+  return (singleWord[0] + 0xfff + ((singleWord[0] >>> 13) & 1)) & ~0x1fff;
+}
+
+/**
+ * A scale as the format keeps it where the others of its tensor are not known yet; the same as roundScales gives unless
+ * the largest one is more than 2^28 times as large.
+ *
+ * @param scale at least 0
+ * @example
+ * roundScale(1.0001, 'float16'); // => 1
+ */
+export function roundScale(scale: number, format: ScaleFormat): number {
+  if (format === 'float32') return Math.fround(scale);
+  singleWord[0] = roundedWord(scale);
+  return single[0];
+}
+
 /** The power of two that float16 scales are relative to: whole log2 of the largest one, rounded to 11 bits before. */
 function scaleExponent(scales: Float32Array): number {
-  single[0] = largestMagnitude(scales, 0, scales.length);
-  const rounded = singleWord[0] + 0xfff + ((singleWord[0] >>> 13) & 1);
-  return (rounded >>> 23) - 127;
+  return (roundedWord(largestMagnitude(scales, 0, scales.length)) >>> 23) - 127;
 }
 
 function toHalf(scales: Float32Array, exponent: number): Uint16Array {

@@ -63,10 +63,12 @@ export interface Scheme {
   /** Bits of a code that it offers, least first; fractions where it is entropy-coded or ternary. */
   readonly bitWidths: readonly number[];
   readonly defaultGranularity: Granularity;
+  /** Whether `quantize` needs the option `hessian`. */
+  readonly calibrated?: boolean;
   /** @throws UsageError for values that are not finite, with the tensor's name, and for options it does not have. */
   quantize(tensor: WeightTensor, options?: SchemeOptions): QuantizedTensor;
   dequantize(quantized: QuantizedTensor): Float32Array;
   pack(quantized: QuantizedTensor): Uint8Array;
-  /** @throws FormatError for bytes that `pack` cannot have written. */
+  /** @throws FormatError for bytes of another length or form than `pack` gives a tensor of that shape. */
   unpack(bytes: Uint8Array, name: string, shape: readonly number[]): QuantizedTensor;
 }

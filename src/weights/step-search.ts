@@ -1,9 +1,10 @@
 /**
- * The step of a uniform grid that gives a run of weights the least squared error. Grids are
- * (k + shift) * step for whole k from low to high, which covers symmetric whole numbers, ParetoQ's levels and powers of it.
+ * The step of a uniform grid that gives a run of weights the least squared error. Grids are (k + shift) * step for whole k
+ * from low to high: symmetric whole numbers, ParetoQ's levels, grids of direct quantized training.
  *
- * The error as a function of the step has several dips, so a coarse scan from the largest sensible step down comes
- * first, then golden sections around its best point.
+ * The error as a function of the step has several dips. So a coarse scan from the step that clips nothing downwards comes
+ * first, on a sample of long runs; then codes and step take turns, each the best for the other (Lloyd's iteration), which
+ * never makes the error larger.
  */
 import { roundHalfEven } from './rounding.js';
 
@@ -14,17 +15,44 @@ export interface UniformGrid {
   readonly high: number;
 }
 
-/** Sum of squared errors of values[start .. end) on the grid with that step. */
-export function gridError(
+const scanPoints = 14;
+/** Ratio of neighbouring steps of the scan; the last one is 0.13 of the first. */
+const scanFactor = 0.865;
+
+/**
+ * The factor 0.865^k, k = 0 .. 14, with the smallest error.
+ *
+ * @example
+ * bestFactor((factor) => Math.abs(factor - 0.74)).toFixed(3); // => "0.748"
+ */
+export function bestFactor(error: (factor: number) => number): number {
+  let best = 1;
+  let leastError = error(1);
+  for (let point = 1, factor = scanFactor; point <= scanPoints; point++, factor *= scanFactor) {
+    const found = error(factor);
+    if (found < leastError) [best, leastError] = [factor, found];
+  }
+  return best;
+}
+
+/** Values of a run that the scan looks at. */
+const sampled = 1024;
+
+/** Distance of the values to look at, so that about `sampled` of a run are. */
+export const sampleStride = (length: number): number => Math.max(1, Math.floor(length / sampled));
+
+/** Sum of squared errors of every stride-th of values[start .. end) on the grid with that step. */
+function gridError(
   values: Float32Array,
   start: number,
   end: number,
+  stride: number,
   { shift, low, high }: UniformGrid,
   step: number,
 ): number {
   const inverse = 1 / step;
   let sum = 0;
-  for (let i = start; i < end; i++) {
+  for (let i = start; i < end; i += stride) {
     const position = values[i] * inverse - shift;
     let k = roundHalfEven(position);
     k = k > high ? high : k < low ? low : k;
@@ -34,17 +62,53 @@ export function gridError(
   return sum * step * step;
 }
 
-const scanPoints = 12;
-const sections = 7;
-const golden = (Math.sqrt(5) - 1) / 2;
+/** The best step for the codes that are best for the given one. */
+function betterStep(
+  values: Float32Array,
+  start: number,
+  end: number,
+  { shift, low, high }: UniformGrid,
+  step: number,
+): number {
+  const inverse = 1 / step;
+  let product = 0;
+  let energy = 0;
+  for (let i = start; i < end; i++) {
+    let k = roundHalfEven(values[i] * inverse - shift);
+    k = k > high ? high : k < low ? low : k;
+    const level = k + shift;
+    product += values[i] * level;
+    energy += level * level;
+  }
+  return energy > 0 && product > 0 ? product / energy : step;
+}
+
+const rounds = 6;
+/** Relative change of the step below which turns end. */
+const settled = 1e-3;
 
 /**
- * The best step between `least` and 1 times the largest.
+ * Takes turns until the step settles, at most six times.
+ *
+ * @param better the best step for the codes that are best for the given one
+ */
+export function settle(step: number, better: (step: number) => number): number {
+  let current = step;
+  for (let round = 0; round < rounds; round++) {
+    const next = better(current);
+    const change = Math.abs(next - current);
+    current = next;
+    if (change < settled * current) break;
+  }
+  return current;
+}
+
+/**
+ * The step of least squared error, as far as this search finds it.
  *
  * @param largest the step at which nothing is clipped
- * @returns 0 where the largest is 0 or too small to have a reciprocal
  * @example
- * leastErrorStep(Float32Array.of(1, 1, 1, -1), 0, 4, { shift: 0.5, low: -2, high: 1 }, 1).toFixed(2); // => "0.67"
+ * leastErrorStep(Float32Array.of(1, 1, 1, -1), 0, 4, { shift: 0.5, low: -2, high: 1 }, 1).toFixed(3); // => "0.667"
  */
 export function leastErrorStep(
   values: Float32Array,
@@ -52,36 +116,9 @@ export function leastErrorStep(
   end: number,
   grid: UniformGrid,
   largest: number,
-  least = 0.3,
 ): number {
-  // Reciprocals of denormals overflow; such weights are as good as zero.
-  if (largest < 2 ** -120) return largest;
-  const error = (ratio: number): number => gridError(values, start, end, grid, ratio * largest);
-  const spacing = (1 - least) / scanPoints;
-  let best = 1;
-  let leastError = error(1);
-  for (let point = 1; point <= scanPoints; point++) {
-    const ratio = 1 - point * spacing;
-    const found = error(ratio);
-    if (found < leastError) [best, leastError] = [ratio, found];
-  }
-  let from = Math.max(least, best - spacing);
-  let to = Math.min(1, best + spacing);
-  let left = to - golden * (to - from);
-  let right = from + golden * (to - from);
-  let errorLeft = error(left);
-  let errorRight = error(right);
-  for (let section = 0; section < sections; section++) {
-    if (errorLeft < errorRight) {
-      [to, right, errorRight] = [right, left, errorLeft];
-      left = to - golden * (to - from);
-      errorLeft = error(left);
-    } else {
-      [from, left, errorLeft] = [left, right, errorRight];
-      right = from + golden * (to - from);
-      errorRight = error(right);
-    }
-  }
-  const [refined, refinedError] = errorLeft < errorRight ? [left, errorLeft] : [right, errorRight];
-  return (refinedError < leastError ? refined : best) * largest;
+  if (largest === 0) return 0;
+  const stride = sampleStride(end - start);
+  const factor = bestFactor((ratio) => gridError(values, start, end, stride, grid, ratio * largest));
+  return settle(factor * largest, (step) => betterStep(values, start, end, grid, step));
 }

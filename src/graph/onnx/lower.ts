@@ -123,6 +123,9 @@ const lowerings: Partial<Record<Op, LoweringRule>> = {
   sigmoid: direct('Sigmoid'),
   tanh: direct('Tanh'),
   straightThroughRound: direct('Round'),
+  // Gradients are nodes of their own by now: nothing is left to do.
+  stopGradient: (_b, _node, [x]) => x,
+  clipGradient: (_b, _node, [x]) => x,
   square: (b, _node, [x]) => b.emit('Mul', [x, x]),
   greaterEqual: (b, _node, [x, y]) => step(b, b.emit('Sub', [x, y]), 1),
   sign: (b, _node, [x]) => b.emit('Sub', [b.emit('Mul', [step(b, x, 0.5), b.scalar(2)]), b.scalar(1)]),

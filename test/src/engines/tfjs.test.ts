@@ -73,11 +73,12 @@ group('every operation and its gradient', () => {
     for (const name of Object.keys(exact)) expect(relativeError(run[name], exact[name])).toBeLessThan(1e-6);
   });
 
-  test('straight-through rounding and lower bounds keep their own rules', async () => {
+  test('straight-through rounding, lower bounds and changed gradients keep their own rules', async () => {
     const graph = new Graph();
     const x = graph.input('x', [8]);
     const w = graph.input('w', [8]);
-    const loss = g.sum(g.mul(w, g.add(g.straightThroughRound(x), g.lowerBound(x, 0.5))));
+    const bounded = g.add(g.straightThroughRound(x), g.lowerBound(x, 0.5));
+    const loss = g.sum(g.mul(w, g.add(bounded, g.mul(g.stopGradient(x), g.clipGradient(x, 3)))));
     const feeds = { x: [0.5, 1.5, -0.5, 2.5, 0.2, 0.2, 3, 0.4], w: [1, -2, 3, -4, 5, -6, 7, -8] };
     const [dx, dw] = await engine.gradients(loss, [x, w], feeds);
     const [ourDx, ourDw] = gradients(loss, [x, w]);

@@ -13,6 +13,7 @@ export type OpWithoutGradient =
   | 'scalar'
   | 'sign'
   | 'greaterEqual'
+  | 'stopGradient'
   | 'depthwiseFilterGradient'
   | 'convFilterGradient';
 
@@ -99,6 +100,7 @@ export const cases: Record<Exclude<Op, OpWithoutGradient>, readonly Case[]> = {
   // Their documented rules differ from the derivative; gradients.test.ts checks those, here only where they agree.
   straightThroughRound: unary((x) => g.sub(g.square(x), g.mul(g.straightThroughRound(x), 0))),
   lowerBound: unary((x) => g.lowerBound(x, 0.5), 0.6, 2),
+  clipGradient: unary((x) => g.clipGradient(g.exp(x), 100)),
 
   add: binary(g.add),
   sub: binary(g.sub),

@@ -76,6 +76,17 @@ group('documented rules', () => {
     expect([...values.dx]).toEqual([2, -3, 0, -5, 6, -7]);
   });
 
+  test('stopGradient and clipGradient change gradients only', () => {
+    const y = g.add(g.mul(g.stopGradient(x), x), g.clipGradient(x, 2));
+    const [dx] = gradients(g.sum(g.mul(y, weights)), [x]);
+    const feeds = { x: [0, 1, 2, 3, -4, 5], weights: [1, -2, 3, -4, 5, 0.5] };
+    const values = evaluate({ y, dx }, feeds);
+    expect([...values.y]).toEqual(feeds.x.map((at) => at * at + at));
+    expect([...values.dx]).toEqual([1, -4, 8, -14, -18, 3]);
+    expect(() => gradients(g.sum(g.stopGradient(x)), [x])).toThrow(UsageError);
+    expect(() => g.clipGradient(x, 0)).toThrow(UsageError);
+  });
+
   test('a tie of max or min gives the whole gradient to the first operand', () => {
     for (const f of [g.maximum, g.minimum]) {
       const [dx, dweights] = gradients(g.sum(f(x, weights)), [x, weights]);

@@ -4,12 +4,14 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { evaluate } from '../../../src/graph/evaluate.js';
+import * as graph from '../../../src/graph/index.js';
 import { examplesOf, runExample } from '../../examples.js';
 
 const root = new URL('../../../src/weights/', import.meta.url);
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
 const modules = await Promise.all(files.map((file) => import(new URL(file, root).href)));
-const names = Object.assign({}, ...modules) as Record<string, unknown>;
+const names = Object.assign({ ...graph, evaluate }, ...modules) as Record<string, unknown>;
 const examples = files.flatMap((file) =>
   examplesOf(readFileSync(new URL(file, root), 'utf8'))
     .filter((example) => example.includes('// =>'))

@@ -1,0 +1,53 @@
+/**
+ * NVFP4: E2M1 numbers in blocks of 16 columns, each with an E4M3 scale, all relative to one float32 of the tensor, which
+ * is its largest magnitude / (448 * 6) so that the largest block takes the largest E4M3.
+ *
+ * Parameters: `scales` E4M3 bit patterns, one per block; `tensorScale` one float32.
+ * Source: torchao, prototype/mx_formats (nvfp4_quantize); NVIDIA Transformer Engine documentation.
+ */
+import { groupCount } from '../layout.js';
+import { fillFromLevels } from '../levels.js';
+import { defineScheme, parameterOf } from '../recipe.js';
+import { largestMagnitude } from '../rounding.js';
+import { e2m1FromFloat, e2m1Levels, e4m3FromFloat, e4m3Levels, largestE2m1 } from '../small-floats.js';
+
+/** Columns of a block. */
+const block = 16;
+const largestE4m3 = 448;
+/** The least positive E4M3: blocks must not get a scale of zero. */
+const leastE4m3 = 2 ** -9;
+
+export const nvfp4Scheme = defineScheme({
+  name: 'nvfp4',
+  summary: 'Floats of 4 bits in blocks of 16 with a float of 8 bits (NVIDIA)',
+  bitWidths: [4],
+  defaultBits: 4,
+  defaultGranularity: { group: block },
+  fixedForm: true,
+  parts: (_form, layout) => [
+    { name: 'tensorScale', kind: 'float32', count: 1 },
+    { name: 'scales', kind: 'bits', width: 8, count: groupCount(layout) },
+    { name: 'codes', kind: 'bits', width: 4, count: layout.rows * layout.columns },
+  ],
+  quantize: ({ values, layout }) => {
+    const { starts } = layout;
+    const largest = largestMagnitude(values, 0, values.length);
+    const tensorScale = Float32Array.of(largest / (largestE4m3 * largestE2m1));
+    const relative = tensorScale[0] || 1;
+    const scales = new Uint8Array(groupCount(layout));
+    const codes = new Uint8Array(values.length);
+    for (let g = 0; g < scales.length; g++) {
+      const wanted = largestMagnitude(values, starts[g], starts[g + 1]) / largestE2m1 / relative;
+      scales[g] = e4m3FromFloat(Math.min(largestE4m3, Math.max(leastE4m3, wanted)));
+      const inverse = 1 / relative / e4m3Levels[scales[g]];
+      for (let i = starts[g]; i < starts[g + 1]; i++) codes[i] = e2m1FromFloat(values[i] * inverse);
+    }
+    return { codes, parameters: { tensorScale, scales } };
+  },
+  dequantize: (quantized, layout, _form, out) => {
+    const [tensorScale] = parameterOf<Float32Array>(quantized, 'tensorScale');
+    const bytes = parameterOf<Uint8Array>(quantized, 'scales');
+    const scales = Float32Array.from(bytes, (byte) => e4m3Levels[byte] * tensorScale);
+    fillFromLevels(quantized.codes, e2m1Levels, scales, layout, out);
+  },
+});
