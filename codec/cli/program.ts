@@ -21,6 +21,7 @@ import { addModels } from './commands/models.js';
 import { addNetworks } from './commands/networks.js';
 import { addSweep } from './commands/sweep.js';
 import { addTrain } from './commands/train.js';
+import { addWeights } from './commands/weights.js';
 import { Context, describeError, FileError, type Streams, stackOf } from './context.js';
 import { addManual } from './manual.js';
 import { verboseOption } from './options.js';
@@ -71,6 +72,7 @@ export function buildProgram(context: Context): Command {
   addEval(program, context);
   addFindClose(program, context);
   addDatasets(program, context);
+  addWeights(program, context);
   addBench(program, context);
   addDemo(program, context);
   addManual(program, (text) => context.print(text));

@@ -16,6 +16,9 @@ import { fileError } from '../../io/files.js';
 import type { QuantizationReport } from '../report.js';
 import type { QuantizationEntry } from './safetensors-checkpoint.js';
 
+/** Pieces up to so many bytes are written together. */
+const gathered = 1 << 18;
+
 /** A tensor as it is stored in the output. */
 export interface StoredPart {
   readonly name: string;
@@ -129,11 +132,27 @@ export class Journal {
     let crc = 0;
     let length = 0;
     try {
+      let small: Uint8Array[] = [];
+      let held = 0;
+      const flush = async (): Promise<void> => {
+        if (held > 0) await handle.appendFile(Buffer.concat(small));
+        small = [];
+        held = 0;
+      };
       for await (const piece of pieces) {
-        await handle.appendFile(piece);
         crc = crc32c(piece, crc);
         length += piece.length;
+        if (piece.length > gathered) {
+          await flush();
+          await handle.appendFile(piece);
+          continue;
+        }
+        // A copy: the source may use the piece again.
+        small.push(piece.slice());
+        held += piece.length;
+        if (held > gathered) await flush();
       }
+      await flush();
       if (length !== record.part.bytes) {
         throw new IntegrityError(
           `tensor ${record.part.name}: expected ${record.part.bytes} bytes, got ${length}`,

@@ -12,7 +12,6 @@ import { dirname, join } from 'node:path';
 import { UsageError } from '../../errors.js';
 import { GrowingFile } from '../../io/byte-file.js';
 import { fileError, writeFileAtomic } from '../../io/files.js';
-import { elementCount } from '../layout.js';
 import { distortionOf, type QuantizationReport } from '../report.js';
 import type { Checkpoint } from './checkpoint.js';
 import { Journal, type TensorRecord } from './journal.js';
@@ -233,9 +232,39 @@ export async function quantizeCheckpoint(
   }
 }
 
-/** Weights of all tensors that hold weights or their codes. */
-export const weightCount = (source: Checkpoint): number =>
-  source.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+/** Bits and errors of several tensors together. */
+export interface ReportTotal {
+  readonly weights: number;
+  readonly bits: number;
+  readonly bitsPerWeight: number;
+  readonly meanSquaredError: number;
+  /** Of the tensors that changed. */
+  readonly sqnr: number;
+}
+
+/**
+ * Adds reports up.
+ *
+ * @example
+ * totalOf([]).weights; // => 0
+ */
+export function totalOf(reports: readonly QuantizationReport[]): ReportTotal {
+  let [weights, bits, error, energy] = [0, 0, 0, 0];
+  for (const report of reports) {
+    const own = report.meanSquaredError * report.weights;
+    weights += report.weights;
+    bits += report.bits;
+    error += own;
+    if (own > 0) energy += own / report.relativeError ** 2;
+  }
+  return {
+    weights,
+    bits,
+    bitsPerWeight: weights === 0 ? 0 : bits / weights,
+    meanSquaredError: weights === 0 ? 0 : error / weights,
+    sqnr: error === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(energy / error),
+  };
+}
 
 /** config.json beside a source of safetensors, parsed; undefined where there is none. */
 export async function readConfig(source: Checkpoint): Promise<unknown> {

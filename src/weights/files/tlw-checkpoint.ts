@@ -27,11 +27,11 @@ async function wholeChunk(file: ByteFile, type: string, offset: number, length: 
   return chunkPayload(await file.read(offset, offset + chunkHead + length + chunkTail), type);
 }
 
-/** Metadata from META, which stands behind HEAD where it is there. */
-async function readMetadata(file: ByteFile, at: number): Promise<Record<string, string>> {
-  const head = await file.read(at, at + chunkHead);
-  if (new TextDecoder().decode(head.subarray(0, 4)) !== 'META') return {};
-  const length = Number(new DataView(head.buffer).getBigUint64(4));
+/** Metadata from META, which fills what lies between HEAD and the first tensor. */
+async function readMetadata(file: ByteFile, at: number, next: number): Promise<Record<string, string>> {
+  if (at === next) return {};
+  const length = next - at - chunkHead - chunkTail;
+  if (length < 0) throw new FormatError(`tlw: expected chunk META at byte ${at}, got too few bytes`);
   const text = new TextDecoder().decode(await wholeChunk(file, 'META', at, length));
   let value: unknown;
   try {
@@ -68,7 +68,7 @@ async function readIndex(file: ByteFile): Promise<{ entries: TlwEntry[]; metadat
       throw new FormatError(`tlw: expected tensor ${name} before chunk INDX, got it at byte ${at}`);
     }
   }
-  return { entries, metadata: await readMetadata(file, start) };
+  return { entries, metadata: await readMetadata(file, start, entries[0]?.offset ?? offset) };
 }
 
 /**
