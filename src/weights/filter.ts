@@ -16,11 +16,13 @@ export interface FilterRule {
 /** Names of tensors that stay as they are unless a rule of the user fits them. */
 export const defaultKeep: readonly RegExp[] = [
   /(^|[._])(bias|biases)$/,
-  /norm|(^|[._])(ln(_?\w+)?|gdn|igdn)[._]/i,
-  /embed|(^|[._])w[tp]e[._]/i,
-  /(^|[._])(lm_head|output_head)[._]/,
+  /norm|(^|[._])(ln(_\w+)?|i?gdn)\d*[._]/i,
+  /embed|embd|(^|[._])w[tp]e[._]/i,
+  /(^|[._])lm_head[._]|^output\.weight$/,
   /(^|[._])(router|gate_inp)[._]/,
-  /(^|[._])(entropy|hyperSynthesis|hyper_synthesis|context|prior|rates?)([._]|\d)/i,
+  // This codec's own model, then the names that CompressAI's models have.
+  /^(hyperSynthesis|context|rate|tables|quantizers)\./,
+  /(^|\.)(h_s|entropy_bottleneck|gaussian_conditional|entropy_parameters|context_prediction)\./,
 ];
 
 /** Whether a tensor stays as it is where no rule of the user fits. */

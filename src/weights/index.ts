@@ -13,6 +13,7 @@ export {
   isKept,
   parseRule,
 } from './filter.js';
+export { type ConvolutionPatches, SecondMoments } from './hessian.js';
 export {
   parseScheme,
   type SchemeChoice,
@@ -28,3 +29,6 @@ export {
   reportOf,
 } from './report.js';
 export type { Granularity, QuantizedTensor, Scheme, SchemeOptions, WeightTensor } from './scheme.js';
+export { type DirectGrid, directGrid, roundStochastically, stepOnGrid } from './schemes/direct.js';
+export { type SignedBinaryCost, signedBinaryCost } from './signed-binary-cost.js';
+export * from './trainable/index.js';

@@ -31,7 +31,7 @@ export const groupCount = ({ starts }: Layout): number => starts.length - 1;
 export function layoutOf(shape: readonly number[], granularity: Granularity): Layout {
   const count = elementCount(shape);
   const rows = shape.length < 2 ? 1 : shape[0];
-  const columns = rows === 0 ? 0 : count / rows;
+  const columns = elementCount(shape.length < 2 ? shape : shape.slice(1));
   if (count === 0) return { rows, columns, starts: new Uint32Array(1) };
   if (granularity === 'tensor') return { rows, columns, starts: Uint32Array.of(0, count) };
   const group = granularity === 'row' ? columns : granularity.group;

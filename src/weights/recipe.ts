@@ -33,8 +33,8 @@ export type Part =
   | { readonly name: string; readonly kind: 'bits'; readonly width: number; readonly count: number }
   | {
       readonly name: string;
-      /** Nibbles are codes of 4 bits, the first one in the high half of a byte. */
-      readonly kind: 'nibbles' | 'trits' | 'scales' | 'float32';
+      /** Nibbles are codes of 4 bits, the first one in the high half of a byte; e8m0 and e4m3 are bit patterns. */
+      readonly kind: 'nibbles' | 'trits' | 'scales' | 'float32' | 'e8m0' | 'e4m3';
       readonly count: number;
     };
 
@@ -156,6 +156,9 @@ const partLength = (part: Part, scales: ScaleFormat): number => {
       return packedLength(part.count, 4);
     case 'trits':
       return packedTritsLength(part.count);
+    case 'e8m0':
+    case 'e4m3':
+      return part.count;
     case 'scales':
       return scaleBits(part.count, scales) / 8;
     case 'float32':
@@ -178,6 +181,9 @@ function packPart(part: Part, values: Float32Array | Uint8Array, scales: ScaleFo
       return swapNibbles(packBits(values as Uint8Array, 4));
     case 'trits':
       return packTrits(values as Uint8Array);
+    case 'e8m0':
+    case 'e4m3':
+      return values as Uint8Array;
     case 'scales':
       return packScales(values as Float32Array, scales);
     case 'float32':
@@ -193,11 +199,24 @@ function unpackPart(part: Part, bytes: Uint8Array, scales: ScaleFormat): Float32
       return unpackBits(swapNibbles(bytes), part.count, 4);
     case 'trits':
       return unpackTrits(bytes, part.count);
+    case 'e8m0':
+      return patternsExcept(bytes, 0xff, part.name);
+    case 'e4m3':
+      return patternsExcept(bytes, 0x7f, part.name);
     case 'scales':
       return finiteScales(unpackScales(bytes, scales), part.name);
     case 'float32':
       return finiteScales(unpackScales(bytes, 'float32'), part.name);
   }
+}
+
+/** A copy of scales of 8 bits, none of which may be negative or the pattern that is no number. */
+function patternsExcept(bytes: Uint8Array, notANumber: number, name: string): Uint8Array {
+  for (const byte of bytes) {
+    if (byte >= notANumber)
+      throw new FormatError(`Expected numbers of at least 0 for ${name}, got pattern ${byte}`);
+  }
+  return bytes.slice();
 }
 
 function finiteScales(values: Float32Array, name: string): Float32Array {

@@ -1,5 +1,5 @@
 /**
- * HQQ: whole numbers of 1 to 8 bits with a scale and a real zero point per group, value = (code - zero) * scale. The zero
+ * HQQ: whole numbers of 2 to 8 bits with a scale and a real zero point per group, value = (code - zero) * scale. The zero
  * points are fitted without data: up to 20 rounds of splitting the error into a sparse part (outliers, found by an l_p
  * shrinkage, p = 0.7) and a rest, whose mean over the group the zero takes. Rounds end when the mean error of the whole
  * tensor no longer falls.
@@ -94,7 +94,7 @@ function fitZeros(
 export const halfQuadraticScheme = defineScheme({
   name: 'hqq',
   summary: 'Whole numbers with real zero points fitted without data (HQQ)',
-  bitWidths: [1, 2, 3, 4, 5, 6, 7, 8],
+  bitWidths: [2, 3, 4, 5, 6, 7, 8],
   defaultBits: 4,
   defaultGranularity: { group: 64 },
   options: ['search'],

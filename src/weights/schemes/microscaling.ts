@@ -61,7 +61,7 @@ export const microscalingScheme = defineScheme({
   fixedForm: true,
   options: ['exponent'],
   parts: (_form, layout) => [
-    { name: 'scales', kind: 'bits', width: 8, count: groupCount(layout) },
+    { name: 'scales', kind: 'e8m0', count: groupCount(layout) },
     { name: 'codes', kind: 'bits', width: 4, count: layout.rows * layout.columns },
   ],
   quantize: ({ values, layout, options }) => {

@@ -26,7 +26,7 @@ export const nvfp4Scheme = defineScheme({
   fixedForm: true,
   parts: (_form, layout) => [
     { name: 'tensorScale', kind: 'float32', count: 1 },
-    { name: 'scales', kind: 'bits', width: 8, count: groupCount(layout) },
+    { name: 'scales', kind: 'e4m3', count: groupCount(layout) },
     { name: 'codes', kind: 'bits', width: 4, count: layout.rows * layout.columns },
   ],
   quantize: ({ values, layout }) => {
