@@ -17,6 +17,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = [
   { entry: 'codec/exact/assembly/kernels.ts', output: 'codec/exact/kernels.wasm.ts', name: 'kernelsBase64' },
   { entry: 'trellis/assembly/viterbi.ts', output: 'trellis/viterbi.wasm.ts', name: 'viterbiBase64' },
+  {
+    entry: 'src/weights/trellis-coded/assembly/bitshift.ts',
+    output: 'src/weights/trellis-coded/bitshift.wasm.ts',
+    name: 'bitshiftBase64',
+  },
 ];
 
 const options = ['-O3', '--enable', 'simd', '--runtime', 'stub', '--noAssert', '--importMemory'];

@@ -268,6 +268,9 @@ describe('coding', () => {
     ({ path }) =>
       /^codec\/entropy\/(rans|tables|escape)\.ts$/.test(path) ||
       /^(trellis|codec\/quantizers)\/(dequantize|machines)\.ts$/.test(path) ||
+      /^src\/weights\/trellis-coded\/(contexts|arithmetic-coder|levels|bitshift-codes|bitshift-trellis|hadamard)\.ts$/.test(
+        path,
+      ) ||
       path === 'codec/entropy-model.ts' ||
       isUnder(path, 'codec/exact') ||
       isUnder(path, 'codec/format'),

@@ -17,6 +17,7 @@ import { nvfp4Scheme } from './schemes/nvfp4.js';
 import { paretoqScheme } from './schemes/paretoq.js';
 import { signedBinaryScheme } from './schemes/signed-binary.js';
 import { ternaryScheme } from './schemes/ternary.js';
+import { trellisCodedSchemes } from './trellis-coded/index.js';
 
 /** All schemes, in the order of tables. */
 export const schemes: readonly Scheme[] = [
@@ -33,6 +34,7 @@ export const schemes: readonly Scheme[] = [
   ternaryScheme,
   directScheme,
   signedBinaryScheme,
+  ...trellisCodedSchemes,
   ...blockSchemes,
 ];
 

@@ -54,6 +54,8 @@ export interface SchemeOptions {
   /** Quantization step relative to the tensor's standard deviation, and price of a bit: entropy-coded schemes. */
   readonly step?: number;
   readonly lagrangian?: number;
+  /** States of the search's trellis: fixed-rate trellis codes. */
+  readonly states?: number;
 }
 
 export interface Scheme {
