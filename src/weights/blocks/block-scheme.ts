@@ -85,6 +85,20 @@ export function decodeBlocks(type: BlockType, bytes: Uint8Array, shape: readonly
   return values;
 }
 
+/** Largest exponent that MXFP4 has for a float32. */
+const largestExponent = 252;
+
+/** Refuses blocks whose scales `encode` cannot have made, as their weights would not be finite. */
+function checkScales(type: BlockType, bytes: Uint8Array, name: string): void {
+  for (let block = 0; block < bytes.length; block += type.bytes) {
+    const isFinite = type.halves.every((at) => (bytes[block + at + 1] & 0x7c) !== 0x7c);
+    if (isFinite && !(type.name === 'MXFP4' && bytes[block] > largestExponent)) continue;
+    throw new FormatError(
+      `Expected finite scales of ${type.name} for tensor ${name}, got others at byte ${block}`,
+    );
+  }
+}
+
 /** MXFP4 and NVFP4 have schemes of their own, which choose other scales. */
 function schemeName({ name }: BlockType): string {
   return name.endsWith('FP4') ? `${name.toLowerCase()}_gguf` : name.toLowerCase();
@@ -127,6 +141,7 @@ function blockScheme(type: BlockType): Scheme {
           `Expected ${expected} bytes of ${type.name} for tensor '${tensorName}' [${shape}] but got ${bytes.length}`,
         );
       }
+      checkScales(type, bytes, tensorName);
       return quantized(tensorName, shape, bytes.slice());
     },
   };

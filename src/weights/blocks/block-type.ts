@@ -18,6 +18,8 @@ export interface BlockType {
   readonly length: number;
   /** Bytes of a block. */
   readonly bytes: number;
+  /** Where half floats stand in a block: none of them is infinite or NaN in a block that `encode` made. */
+  readonly halves: readonly number[];
   /** Value of `general.file_type` for files that are mostly of this type. */
   readonly fileType: number;
   /**

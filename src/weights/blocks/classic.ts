@@ -61,6 +61,7 @@ function symmetric(name: string, id: number, fileType: number, bits: 4 | 5): Blo
     length,
     bytes,
     fileType,
+    halves: [0],
     encode(row, importance, out) {
       const variance = importance ? meanSquare(row) : 0;
       for (let at = 0, to = 0; at < row.length; at += length, to += bytes) {
@@ -98,6 +99,7 @@ function affine(name: string, id: number, fileType: number, bits: 4 | 5): BlockT
     length,
     bytes,
     fileType,
+    halves: [0, 2],
     encode(row, importance, out) {
       const variance = importance ? meanSquare(row) : 0;
       for (let at = 0, to = 0; at < row.length; at += length, to += bytes) {
@@ -148,6 +150,7 @@ export const q8_0: BlockType = {
   length,
   bytes: 34,
   fileType: 7,
+  halves: [0],
   encode(row, _importance, out) {
     for (let at = 0, to = 0; at < row.length; at += length, to += 34) {
       let most = 0;

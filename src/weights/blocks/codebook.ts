@@ -94,6 +94,7 @@ export const iq4_nl: BlockType = {
   length: 32,
   bytes: 18,
   fileType: 25,
+  halves: [0],
   encode(row, importance, out) {
     for (let at = 0, to = 0; at < row.length; at += 32, to += 18) {
       weigh(row, at, 32, importance);
@@ -117,6 +118,7 @@ export const iq4_xs: BlockType = {
   length: 256,
   bytes: 136,
   fileType: 30,
+  halves: [0],
   encode(row, importance, out) {
     for (let at = 0, to = 0; at < row.length; at += 256, to += 136) {
       weigh(row, at, 256, importance);
@@ -189,6 +191,7 @@ export const mxfp4: BlockType = {
   length: 32,
   bytes: 17,
   fileType: 38,
+  halves: [],
   encode(row, _importance, out) {
     for (let at = 0, to = 0; at < row.length; at += 32, to += 17) {
       const byte = Math.max(0, exponentOf(magnitude(row, at, 32)) - 2);
@@ -230,6 +233,7 @@ export const nvfp4: BlockType = {
   length: 64,
   bytes: 36,
   fileType: 39,
+  halves: [],
   encode(row, _importance, out) {
     for (let at = 0, to = 0; at < row.length; at += 64, to += 36) {
       for (let g = 0; g < 4; g++) {

@@ -102,6 +102,7 @@ function superBlock(type: Layout): BlockType {
     length,
     bytes,
     fileType,
+    halves: [dAt, dAt + 2],
     encode(row, importance, out) {
       for (let at = 0, to = 0; at < row.length; at += length, to += bytes) {
         searchGroups(row, at, importance, type);

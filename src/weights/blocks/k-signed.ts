@@ -79,6 +79,7 @@ export const q3_k: BlockType = {
   length,
   bytes: 110,
   fileType: 12,
+  halves: [108],
   encode(row, importance, out) {
     for (let at = 0, to = 0; at < row.length; at += length, to += 110) {
       const d = importance ? searchThreeWeighted(row, at, importance) : searchThree(row, at);
@@ -135,6 +136,7 @@ export const q6_k: BlockType = {
   length,
   bytes: 210,
   fileType: 18,
+  halves: [208],
   encode(row, importance, out) {
     for (let at = 0, to = 0; at < row.length; at += length, to += 210) {
       const d = searchSix(row, at, importance);

@@ -37,6 +37,7 @@ export const tq1_0: BlockType = {
   length: 256,
   bytes: 54,
   fileType: 36,
+  halves: [52],
   encode(row, _importance, out) {
     for (let at = 0, to = 0; at < row.length; at += 256, to += 54) {
       putHalf(out, to + 52, roundBlock(row, at, 256, 2));
@@ -74,6 +75,7 @@ export const tq2_0: BlockType = {
   length: 256,
   bytes: 66,
   fileType: 37,
+  halves: [64],
   encode(row, _importance, out) {
     for (let at = 0, to = 0; at < row.length; at += 256, to += 66) {
       putHalf(out, to + 64, roundBlock(row, at, 256, 2));
@@ -98,6 +100,7 @@ export const q1_0: BlockType = {
   length: 128,
   bytes: 18,
   fileType: 40,
+  halves: [0],
   encode(row, _importance, out) {
     for (let at = 0, to = 0; at < row.length; at += 128, to += 18) {
       let sum = 0;
@@ -121,6 +124,7 @@ export const q2_0: BlockType = {
   length: 64,
   bytes: 18,
   fileType: 41,
+  halves: [0],
   encode(row, _importance, out) {
     for (let at = 0, to = 0; at < row.length; at += 64, to += 18) {
       putHalf(out, to, roundBlock(row, at, 64, 3));

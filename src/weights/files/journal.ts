@@ -100,6 +100,11 @@ export class Journal {
     }
   }
 
+  /** Whether nothing is done yet. */
+  get isEmpty(): boolean {
+    return this.#records.size === 0;
+  }
+
   record(tensor: number): TensorRecord | undefined {
     return this.#records.get(tensor);
   }

@@ -5,6 +5,7 @@
  * scheme within a percent or so, and cheap to read from any file.
  */
 
+import { UsageError } from '../../errors.js';
 import { crc32c } from '../../io/crc32c.js';
 import { choose, type FilterRule } from '../filter.js';
 import { elementCount } from '../layout.js';
@@ -52,7 +53,7 @@ function withSeed(choice: SchemeChoice, seed: number | undefined, name: string):
  * Decides for every tensor of a source.
  *
  * Rules take any tensor whose values can be read; the fallback takes floats only, so that what is quantized already stays.
- * @throws UsageError where the format cannot hold what was asked for
+ * @throws UsageError where the format cannot hold what was asked for, and for calibrated schemes without a Hessian
  */
 export function planTensors(source: Checkpoint, format: OutputFormat, options: PlanOptions): PlannedTensor[] {
   return source.tensors.map((tensor, index) => {
@@ -62,6 +63,11 @@ export function planTensors(source: Checkpoint, format: OutputFormat, options: P
       ? choose(tensor.name, tensor.shape, options.rules, fallback)
       : undefined;
     if (!wanted) return { index, tensor };
+    if (wanted.scheme.calibrated && !wanted.options.hessian) {
+      throw new UsageError(
+        `tensor ${tensor.name}: expected a scheme that needs no Hessian of the layer's inputs, got ${wanted.scheme.name}`,
+      );
+    }
     const fitted = format.fit(tensor, wanted);
     const choice = withSeed(fitted, options.seed, tensor.name);
     return fitted === wanted

@@ -227,6 +227,10 @@ export async function quantizeCheckpoint(
     let bytes = 0;
     for (const { path } of files) bytes += (await stat(path)).size;
     return { finished: true, reports, bytes };
+  } catch (error) {
+    // Nothing to go on with: the next run need not be a resumed one.
+    if (journal.isEmpty) await journal.remove();
+    throw error;
   } finally {
     await journal.close();
   }

@@ -81,6 +81,17 @@ describe('codec weights quantize', () => {
     expect(await files()).toEqual(['llama']);
   });
 
+  it('codes with a trellis at a rate of its own for every tensor, or at one step for all', async () => {
+    const input = await llama();
+    const rate = async (...options: string[]): Promise<number> => {
+      const args = ['weights', 'quantize', input, path('a.tlw'), '--scheme', 'tcq8', '--json', ...options];
+      return JSON.parse((await works(args)).out).quantized.bitsPerWeight;
+    };
+    expect(Math.abs((await rate('--bits', '3')) - 3)).toBeLessThan(0.03);
+    expect(Math.abs((await rate('--target-bpw', '2.5')) - 2.5)).toBeLessThan(0.1);
+    await works(['weights', 'inspect', path('a.tlw'), '--check']);
+  });
+
   it('stops on Ctrl-C and goes on with --resume, to the same bytes', async () => {
     const input = await llama();
     const command = (output: string) => [
@@ -157,6 +168,8 @@ describe('codec weights quantize', () => {
       ['weights', 'quantize', path('nan.safetensors'), path('b.tlw'), '--scheme', 'int4'],
       /tensor x\.weight: expected finite weights, got NaN at 1/,
     );
+    await fails(run(path('c.tlw'), '--scheme', 'gptq'), /needs no Hessian of the layer's inputs, got gptq/);
+    expect((await files()).filter((name) => name.endsWith('.partial'))).toEqual([]);
   });
 });
 

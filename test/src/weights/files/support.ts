@@ -1,5 +1,6 @@
 /** Folders of their own, small checkpoints, and readers of quantized files that share no code with the package. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type SafeTensor, serializeSafetensors } from '../../../../src/io/safetensors.js';
@@ -18,6 +19,21 @@ export function workplace() {
 /** All files of a folder, by name. */
 export function contents(folder: string): Record<string, Buffer> {
   return Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
+}
+
+/** Whether arrays have equal bytes; quicker than comparing them element by element. */
+export function sameBytes(a: ArrayBufferView | undefined, b: ArrayBufferView | undefined): boolean {
+  if (!a || !b) return false;
+  const view = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+    Buffer.from(buffer, byteOffset, byteLength);
+  return view(a).equals(view(b));
+}
+
+/** Checksums of all files of a folder, or of a file. */
+export function checksums(path: string): Record<string, string> {
+  const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+  const files = statSync(path).isDirectory() ? contents(path) : { file: readFileSync(path) };
+  return Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, hash(bytes)]));
 }
 
 /** A safetensors file of float32 tensors. */
