@@ -1,5 +1,5 @@
 /**
- * Quantizers of network weights, measured on unit Gaussian weights: `npm run bench:weights [-- --scheme NAME] [-- --count N]`.
+ * Quantizers of network weights, measured on unit Gaussian weights: `npm run bench:weights [-- --scheme NAME --count N --search]`.
  *
  *     bpw         bits per weight with all overhead
  *     SQNR        signal to quantization noise, decibels
@@ -7,7 +7,7 @@
  *     quantize    float32 input per second, one thread, best of several runs
  *     dequantize  float32 output per second, likewise
  *
- * Every scheme of the registry is there, with every width up to 4 bits where it has a choice. Calibrated schemes see white
+ * With --search, schemes that can look for scales of least squared error do. Every scheme of the registry is there, with every width up to 4 bits where it has a choice. Calibrated schemes see white
  * inputs, for which they have nothing to make up for and do what rounding does.
  */
 import { cpus } from 'node:os';
@@ -73,8 +73,17 @@ const whiteMoments = (): Float32Array => {
 };
 
 /** One width of a scheme on the given weights. */
-export function measureSpeed(scheme: Scheme, bits: number, tensor: WeightTensor): SchemeMeasurement {
-  const options = { bits, ...(scheme.calibrated ? { hessian: whiteMoments() } : {}) };
+export function measureSpeed(
+  scheme: Scheme,
+  bits: number,
+  tensor: WeightTensor,
+  search = false,
+): SchemeMeasurement {
+  const options = {
+    bits,
+    ...(scheme.calibrated ? { hessian: whiteMoments() } : {}),
+    ...(search && scheme.options?.includes('search') ? { search } : {}),
+  };
   const weights = tensor.values.length;
   const [quantized, quantizeSpeed] = timed(weights, () => scheme.quantize(tensor, options));
   const [values, dequantizeSpeed] = timed(weights, () => scheme.dequantize(quantized));
@@ -106,7 +115,11 @@ function rowOf(measurement: SchemeMeasurement): string[] {
 }
 
 runAsScript(import.meta.url, async (args) => {
-  const values = parseOptions(args, { scheme: { type: 'string' }, count: { type: 'string' } });
+  const values = parseOptions(args, {
+    scheme: { type: 'string' },
+    count: { type: 'string' },
+    search: { type: 'boolean' },
+  });
   const count = numberOption('count', values.count, 1 << 18, [columns, 1 << 26]);
   const tensor = gaussianWeights(Math.round(count / columns));
   const chosen = values.scheme === undefined ? schemes : [schemeOf(values.scheme)];
@@ -114,7 +127,7 @@ runAsScript(import.meta.url, async (args) => {
     `${cpus()[0]?.model ?? 'unknown processor'}, Node.js ${process.version}, ${tensor.values.length} weights`,
   );
   const rows = chosen.flatMap((scheme) =>
-    shownWidths(scheme).map((bits) => rowOf(measureSpeed(scheme, bits, tensor))),
+    shownWidths(scheme).map((bits) => rowOf(measureSpeed(scheme, bits, tensor, values.search))),
   );
   const titles = ['scheme', 'bits', 'bpw', 'SQNR dB', 'gap dB', 'quantize MB/s', 'dequantize MB/s'];
   console.log(textTable([titles, ...rows]));

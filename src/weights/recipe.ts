@@ -233,8 +233,8 @@ function finiteScales(values: Float32Array, name: string): Float32Array {
  * Array.from(int8.dequantize(quantized)); // => [-127, 5]
  */
 export function defineScheme(recipe: Recipe): Scheme {
-  const own = recipe.fixedForm ? [] : ['granularity', 'scales'];
-  const known = ['bits', ...own, ...(recipe.options ?? [])];
+  const own: (keyof SchemeOptions)[] = recipe.fixedForm ? [] : ['granularity', 'scales'];
+  const known: readonly (keyof SchemeOptions)[] = ['bits', ...own, ...(recipe.options ?? [])];
 
   const assemble = (
     name: string,
@@ -269,6 +269,7 @@ export function defineScheme(recipe: Recipe): Scheme {
     summary: recipe.summary,
     bitWidths: recipe.bitWidths,
     defaultGranularity: recipe.defaultGranularity,
+    options: known,
     ...(recipe.calibrated ? { calibrated: true } : {}),
 
     quantize(tensor, options = {}) {

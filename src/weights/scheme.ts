@@ -65,6 +65,8 @@ export interface Scheme {
   /** Bits of a code that it offers, least first; fractions where it is entropy-coded or ternary. */
   readonly bitWidths: readonly number[];
   readonly defaultGranularity: Granularity;
+  /** Options that `quantize` takes, where the scheme says. */
+  readonly options?: readonly (keyof SchemeOptions)[];
   /** Whether `quantize` needs the option `hessian`. */
   readonly calibrated?: boolean;
   /** @throws UsageError for values that are not finite, with the tensor's name, and for options it does not have. */

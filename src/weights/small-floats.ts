@@ -47,6 +47,22 @@ export function e2m1FromFloat(value: number): number {
   return sign | e2m1ByEighth[2 * whole + (quarters > whole ? 1 : 0)];
 }
 
+/**
+ * Sum of squared errors of values[start .. end) as E2M1 times a scale.
+ *
+ * @example
+ * e2m1Error(Float32Array.of(3, 5, 13), 0, 3, 2); // => 2
+ */
+export function e2m1Error(values: Float32Array, start: number, end: number, scale: number): number {
+  const inverse = 1 / scale;
+  let sum = 0;
+  for (let i = start; i < end; i++) {
+    const error = values[i] * inverse - e2m1Levels[e2m1FromFloat(values[i] * inverse)];
+    sum += error * error;
+  }
+  return sum * scale * scale;
+}
+
 const largestE4m3 = 448;
 
 /**

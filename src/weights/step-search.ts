@@ -19,19 +19,26 @@ const scanPoints = 14;
 /** Ratio of neighbouring steps of the scan; the last one is 0.13 of the first. */
 const scanFactor = 0.865;
 
+/** Factors of the scan around the best step of the first one. */
+const finerFactors = [1.08, 1.05, 1.025, 0.975, 0.95, 0.92];
+
 /**
- * The factor 0.865^k, k = 0 .. 14, with the smallest error.
+ * The factor of at most 1 with the smallest error, by a scan over 0.865^k, k = 0 .. 14, and a finer one around the best.
  *
  * @example
- * bestFactor((factor) => Math.abs(factor - 0.74)).toFixed(3); // => "0.748"
+ * bestFactor((factor) => Math.abs(factor - 0.77)).toFixed(3); // => "0.767"
  */
 export function bestFactor(error: (factor: number) => number): number {
   let best = 1;
   let leastError = error(1);
-  for (let point = 1, factor = scanFactor; point <= scanPoints; point++, factor *= scanFactor) {
+  const consider = (factor: number): void => {
     const found = error(factor);
     if (found < leastError) [best, leastError] = [factor, found];
-  }
+  };
+  for (let point = 1, factor = scanFactor; point <= scanPoints; point++, factor *= scanFactor)
+    consider(factor);
+  const coarse = best;
+  for (const finer of finerFactors) if (coarse * finer < 1) consider(coarse * finer);
   return best;
 }
 

@@ -8,12 +8,12 @@
  * Source: Badar, Differentiable, Bit-shifting, and Scalable Quantization (arXiv 2510.16088). The paper's function could not be
  * read: levels and thresholds are a reconstruction.
  */
+import { type Codebook, errorAndBetterScale, leastErrorScale } from '../codebook-search.js';
 import { groupCount } from '../layout.js';
 import { fillFromLevels, NearestLevel } from '../levels.js';
 import { defineScheme, parameterOf } from '../recipe.js';
 import { floorLog2, largestMagnitude, powerOfTwo } from '../rounding.js';
 import { roundScales } from '../scales.js';
-import { bestFactor, settle } from '../step-search.js';
 
 const widths = [2, 3, 4] as const;
 
@@ -29,17 +29,17 @@ export function shiftMagnitudes(bits: number): Float32Array {
 }
 
 interface ShiftTable {
-  readonly magnitudes: Float32Array;
-  readonly nearest: NearestLevel;
+  readonly codebook: Codebook;
   /** By code. */
-  readonly levels: Float32Array;
+  readonly values: Float32Array;
 }
 
 const tables: ReadonlyMap<number, ShiftTable> = new Map(
   widths.map((bits) => {
     const magnitudes = shiftMagnitudes(bits);
-    const levels = Float32Array.of(...magnitudes, ...magnitudes.map((magnitude) => -magnitude));
-    return [bits, { magnitudes, nearest: new NearestLevel(magnitudes), levels }];
+    const values = Float32Array.of(...magnitudes, ...magnitudes.map((magnitude) => -magnitude));
+    const codebook = { levels: magnitudes, nearest: new NearestLevel(magnitudes), hasSign: true };
+    return [bits, { codebook, values }];
   }),
 );
 
@@ -53,32 +53,9 @@ const tableOf = (bits: number): ShiftTable => tables.get(bits) as ShiftTable;
  * [0.12, 0.125, 0.374, 0.376, 1.4, -0.8].map((x) => shiftRound(x, 3)); // => [0, 0.25, 0.25, 0.5, 1, -1]
  */
 export function shiftRound(value: number, bits: number, scale = 1): number {
-  const { magnitudes, nearest } = tableOf(bits);
-  const magnitude = magnitudes[nearest.of(Math.abs(value) / scale)] * scale;
+  const { levels, nearest } = tableOf(bits).codebook;
+  const magnitude = levels[nearest.of(Math.abs(value) / scale)] * scale;
   return value < 0 ? -magnitude : magnitude;
-}
-
-/** Squared error of values[start .. end) at a scale, and the scale that is best for those levels. */
-function errorAndBetterScale(
-  values: Float32Array,
-  start: number,
-  end: number,
-  { magnitudes, nearest }: ShiftTable,
-  scale: number,
-): { readonly error: number; readonly better: number } {
-  const inverse = 1 / scale;
-  let sum = 0;
-  let product = 0;
-  let energy = 0;
-  for (let i = start; i < end; i++) {
-    const magnitude = Math.abs(values[i]) * inverse;
-    const level = magnitudes[nearest.of(magnitude)];
-    const error = magnitude - level;
-    sum += error * error;
-    product += magnitude * level;
-    energy += level * level;
-  }
-  return { error: sum * scale * scale, better: energy > 0 ? (scale * product) / energy : scale };
 }
 
 /** Exponents below the one that holds the largest magnitude that are tried. */
@@ -108,15 +85,18 @@ export const bitShiftScheme = defineScheme({
   ],
   quantize: ({ values, layout, form, options }) => {
     const { starts } = layout;
-    const table = tableOf(form.bits);
+    const { codebook } = tableOf(form.bits);
     const exact = new Float32Array(groupCount(layout));
     for (let g = 0; g < exact.length; g++) {
       const largest = largestMagnitude(values, starts[g], starts[g + 1]);
       if (largest === 0) continue;
-      const at = (scale: number) => errorAndBetterScale(values, starts[g], starts[g + 1], table, scale);
+      const [start, end] = [starts[g], starts[g + 1]];
       exact[g] = options.search
-        ? settle(largest * bestFactor((factor) => at(factor * largest).error), (scale) => at(scale).better)
-        : bestPowerOfTwo((scale) => at(scale).error, largest);
+        ? leastErrorScale(values, start, end, codebook, largest)
+        : bestPowerOfTwo(
+            (scale) => errorAndBetterScale(values, start, end, 1, codebook, scale).error,
+            largest,
+          );
     }
     const scales = roundScales(exact, form.scales);
     const signBit = 1 << (form.bits - 1);
@@ -124,12 +104,12 @@ export const bitShiftScheme = defineScheme({
     for (let g = 0; g < scales.length; g++) {
       const scale = scales[g] || 1;
       for (let i = starts[g]; i < starts[g + 1]; i++) {
-        const level = table.nearest.of(Math.abs(values[i]) / scale);
+        const level = codebook.nearest.of(Math.abs(values[i]) / scale);
         codes[i] = level > 0 && values[i] < 0 ? level | signBit : level;
       }
     }
     return { codes, parameters: { scales } };
   },
   dequantize: (quantized, layout, form, out) =>
-    fillFromLevels(quantized.codes, tableOf(form.bits).levels, parameterOf(quantized, 'scales'), layout, out),
+    fillFromLevels(quantized.codes, tableOf(form.bits).values, parameterOf(quantized, 'scales'), layout, out),
 });

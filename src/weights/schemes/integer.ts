@@ -4,7 +4,7 @@
  *
  * Symmetric: scale = largest magnitude / (2^(b-1) - 1), codes -(2^(b-1) - 1) .. 2^(b-1) - 1 kept with 2^(b-1) added.
  * Asymmetric: the range is widened to hold 0, scale = (max - min) / (2^b - 1), zero = round(-min / scale).
- * With `search` the symmetric scale is the one of least squared error, which clips the largest weights.
+ * With `search` the scale is the one of least squared error, which clips the largest weights; asymmetric ranges shrink.
  * Source: torchao, quant_primitives (choose_qparams_affine).
  */
 import { groupCount } from '../layout.js';
@@ -19,7 +19,7 @@ import {
 import { largestMagnitude, roundHalfEven } from '../rounding.js';
 import { roundScales } from '../scales.js';
 import type { Scheme } from '../scheme.js';
-import { leastErrorStep } from '../step-search.js';
+import { bestFactor, leastErrorStep } from '../step-search.js';
 
 /** Widths of the whole numbers. */
 export const integerWidths = [2, 3, 4, 5, 6, 7, 8] as const;
@@ -59,7 +59,27 @@ function rangeOf(values: Float32Array, start: number, end: number): readonly [nu
   return [low, high];
 }
 
-function quantizeAsymmetric({ values, layout, form }: QuantizationTask): QuantizedParts {
+/** Squared error of values[start .. end) with a zero for the low end of a range. */
+function asymmetricError(
+  values: Float32Array,
+  start: number,
+  end: number,
+  most: number,
+  low: number,
+  scale: number,
+): number {
+  const zero = Math.min(most, roundHalfEven(-low / scale));
+  let sum = 0;
+  for (let i = start; i < end; i++) {
+    const position = values[i] / scale + zero;
+    const code = roundHalfEven(position);
+    const error = position - (code > most ? most : code < 0 ? 0 : code);
+    sum += error * error;
+  }
+  return sum * scale * scale;
+}
+
+function quantizeAsymmetric({ values, layout, form, options }: QuantizationTask): QuantizedParts {
   const { starts } = layout;
   const most = 2 ** form.bits - 1;
   const groups = groupCount(layout);
@@ -67,8 +87,15 @@ function quantizeAsymmetric({ values, layout, form }: QuantizationTask): Quantiz
   const lows = new Float32Array(groups);
   for (let g = 0; g < groups; g++) {
     const [low, high] = rangeOf(values, starts[g], starts[g + 1]);
-    exact[g] = (high - low) / most;
-    lows[g] = low;
+    const scale = (high - low) / most;
+    const factor =
+      options.search && scale > 0
+        ? bestFactor((ratio) =>
+            asymmetricError(values, starts[g], starts[g + 1], most, ratio * low, ratio * scale),
+          )
+        : 1;
+    exact[g] = factor * scale;
+    lows[g] = factor * low;
   }
   const scales = roundScales(exact, form.scales);
   const zeros = new Uint8Array(groups);
@@ -111,6 +138,7 @@ function asymmetricRecipe(bits: number): Recipe {
     bitWidths: [bits],
     defaultBits: bits,
     defaultGranularity: { group: 64 },
+    options: ['search'],
     parts: ({ bits: width }, layout) => [
       { name: 'scales', kind: 'scales', count: groupCount(layout) },
       { name: 'zeros', kind: 'bits', width, count: groupCount(layout) },

@@ -7,6 +7,7 @@
  *     rceil  ceil(log2(m / 6)), the smallest that clips nothing
  *     even   floor, one higher where the mantissa of m is 1.75 or more
  *
+ * With `search` each block takes floor or one higher, whichever gives it the smaller squared error.
  * Source: OCP Microscaling Formats 1.0; torchao, prototype/mx_formats.
  */
 import { UsageError } from '../../errors.js';
@@ -15,7 +16,14 @@ import { fillFromLevels } from '../levels.js';
 import { defineScheme, parameterOf } from '../recipe.js';
 import { floorLog2, largestMagnitude, powerOfTwo } from '../rounding.js';
 import type { SchemeOptions } from '../scheme.js';
-import { e2m1FromFloat, e2m1Levels, e8m0FromExponent, e8m0ToFloat, largestE2m1 } from '../small-floats.js';
+import {
+  e2m1Error,
+  e2m1FromFloat,
+  e2m1Levels,
+  e8m0FromExponent,
+  e8m0ToFloat,
+  largestE2m1,
+} from '../small-floats.js';
 
 type ExponentMode = NonNullable<SchemeOptions['exponent']>;
 
@@ -52,6 +60,15 @@ function chooseExponents(values: Float32Array, { starts }: Layout, mode: Exponen
   return bytes;
 }
 
+/** Adds one to the exponents of the blocks that come nearer to their weights so. */
+function raiseWhereBetter(values: Float32Array, { starts }: Layout, scales: Uint8Array): void {
+  const error = (g: number, byte: number): number =>
+    e2m1Error(values, starts[g], starts[g + 1], e8m0ToFloat(byte));
+  for (let g = 0; g < scales.length; g++) {
+    if (scales[g] < 254 && error(g, scales[g] + 1) < error(g, scales[g])) scales[g]++;
+  }
+}
+
 export const microscalingScheme = defineScheme({
   name: 'mxfp4',
   summary: 'Floats of 4 bits in blocks of 32 with a power of two (OCP MX)',
@@ -59,7 +76,7 @@ export const microscalingScheme = defineScheme({
   defaultBits: 4,
   defaultGranularity: { group: block },
   fixedForm: true,
-  options: ['exponent'],
+  options: ['exponent', 'search'],
   parts: (_form, layout) => [
     { name: 'scales', kind: 'e8m0', count: groupCount(layout) },
     { name: 'codes', kind: 'bits', width: 4, count: layout.rows * layout.columns },
@@ -73,6 +90,7 @@ export const microscalingScheme = defineScheme({
     }
     const { starts } = layout;
     const scales = chooseExponents(values, layout, exponent);
+    if (options.search) raiseWhereBetter(values, layout, scales);
     const codes = new Uint8Array(values.length);
     for (let g = 0; g < scales.length; g++) {
       const inverse = powerOfTwo(127 - scales[g]);

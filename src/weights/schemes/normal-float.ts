@@ -1,8 +1,9 @@
 /**
  * NF4: 16 levels at quantiles of the normal distribution, between -1 and 1 and with a zero, times the largest magnitude of
- * a block. The first of two codes lies in the high half of a byte, as bitsandbytes packs them.
+ * a block, or with `search` times the number of least squared error. The first of two codes lies in the high half of a byte, as bitsandbytes packs them.
  * Source: Dettmers et al., QLoRA (arXiv 2305.14314), appendix E; the table is the one of bitsandbytes.
  */
+import { type Codebook, leastErrorScale } from '../codebook-search.js';
 import { groupCount } from '../layout.js';
 import { fillFromLevels, NearestLevel } from '../levels.js';
 import { defineScheme, parameterOf } from '../recipe.js';
@@ -30,6 +31,7 @@ export const normalFloatLevels: Float32Array = Float32Array.of(
 );
 
 const nearest = new NearestLevel(normalFloatLevels);
+const codebook: Codebook = { levels: normalFloatLevels, nearest, hasSign: false };
 
 export const normalFloatScheme = defineScheme({
   name: 'nf4',
@@ -37,15 +39,20 @@ export const normalFloatScheme = defineScheme({
   bitWidths: [4],
   defaultBits: 4,
   defaultGranularity: { group: 64 },
+  options: ['search'],
   parts: (_form, layout) => [
     { name: 'scales', kind: 'scales', count: groupCount(layout) },
     { name: 'codes', kind: 'nibbles', count: layout.rows * layout.columns },
   ],
-  quantize: ({ values, layout, form }) => {
+  quantize: ({ values, layout, form, options }) => {
     const { starts } = layout;
-    const largest = new Float32Array(groupCount(layout));
-    for (let g = 0; g < largest.length; g++) largest[g] = largestMagnitude(values, starts[g], starts[g + 1]);
-    const scales = roundScales(largest, form.scales);
+    const exact = new Float32Array(groupCount(layout));
+    for (let g = 0; g < exact.length; g++) {
+      const [start, end] = [starts[g], starts[g + 1]];
+      const largest = largestMagnitude(values, start, end);
+      exact[g] = options.search ? leastErrorScale(values, start, end, codebook, largest) : largest;
+    }
+    const scales = roundScales(exact, form.scales);
     const codes = new Uint8Array(values.length);
     for (let g = 0; g < scales.length; g++) {
       const scale = scales[g] || 1;
