@@ -7,7 +7,7 @@
  * end of the byte. Bytes that wait for a carry are held back: one byte and the 0xff after it.
  * Source: ISO/IEC 15938-17 (NNR), clause on arithmetic coding; the same engine as H.265 and H.266 have.
  */
-import { FormatError, IntegrityError } from '../../errors.js';
+import { FormatError } from '../../errors.js';
 import { type Contexts, rareWidths } from './contexts.js';
 
 /** Where bins go: an encoder, a counter, a learner. */
@@ -25,7 +25,7 @@ export interface BinSink {
  * const encoder = new ArithmeticEncoder(new Contexts(1));
  * for (const bin of [1, 1, 0, 1, 1, 1, 1]) encoder.bin(0, bin);
  * encoder.bypass(5, 3);
- * Array.from(encoder.finish()).length; // => 2
+ * Array.from(encoder.finish()); // => [44, 13, 192]
  */
 export class ArithmeticEncoder implements BinSink {
   readonly contexts: Contexts;
@@ -198,7 +198,7 @@ export class ArithmeticDecoder {
   /**
    * Checks that the stream ends here.
    *
-   * @throws IntegrityError where it does not, or where it does not end as encoders end it
+   * @throws FormatError where it does not, or where it does not end as encoders end it
    */
   finish(): void {
     // After the terminating bin the window begins one bit before the stop bit. The interval's start ends with eight
@@ -208,7 +208,7 @@ export class ArithmeticDecoder {
     const length = Math.ceil((shifts + 9) / 8);
     const rightBits = rest === 0 || rest === 128;
     if (!rightBits || length !== this.#bytes.length) {
-      throw new IntegrityError(
+      throw new FormatError(
         `Expected an arithmetic-coded stream of ${this.#bytes.length} bytes to end as encoders end it, got ${rest < 0 ? 'more bins' : `an end after ${length} bytes`}`,
       );
     }

@@ -18,6 +18,7 @@ import type { QuantizedTensor, Scheme, SchemeOptions } from '../scheme.js';
 import { type BitshiftCode, codeTable } from './bitshift-codes.js';
 import { BitshiftSearch } from './bitshift-search.js';
 import { leastLength, readRing, ringStates, stateBitsRange, writeRing } from './bitshift-trellis.js';
+import { cutToFloat32 } from './finite.js';
 import { inverseRandomHadamard, randomHadamard, randomSigns, transformHessian } from './hadamard.js';
 import { quantizeBlocks } from './ldlq.js';
 
@@ -189,7 +190,7 @@ function bitshiftScheme(code: BitshiftCode): Scheme {
       const { hessian, damping = defaultDamping } = options;
       const metric = hessian && dampedHessian(scheme, hessian, columns, damping, signs);
       const values = codeTable(code, stateBits);
-      const scale = Math.fround(rootMeanSquare(weights) / rootMeanSquare(values));
+      const scale = Math.fround(cutToFloat32(rootMeanSquare(weights) / rootMeanSquare(values)));
       if (scale === 0) return assemble(tensor, form, codes, 0);
       const search = new BitshiftSearch({ values, stateBits, valueBits: bits, longest: sequenceLength });
 
@@ -214,6 +215,7 @@ function bitshiftScheme(code: BitshiftCode): Scheme {
       const { rows, columns, blocks } = planOf(quantized.shape, form);
       const values = codeTable(code, form.stateBits);
       const weights = new Float64Array(rows * columns);
+      if (scale === 0) return Float32Array.from(weights);
       for (const block of blocks.values()) {
         const { first, end } = block;
         const part = new Float64Array(rows * (end - first));
@@ -224,7 +226,7 @@ function bitshiftScheme(code: BitshiftCode): Scheme {
         }
       }
       inverseRandomHadamard(weights, randomSigns(form.seed, rows, columns));
-      return Float32Array.from(weights);
+      return Float32Array.from(weights, cutToFloat32);
     },
 
     pack(quantized) {
@@ -289,7 +291,7 @@ function fittedScale(scale: number, weights: Float64Array, back: Float64Array): 
     product += weights[i] * back[i];
     energy += back[i] * back[i];
   }
-  return energy > 0 && product > 0 ? Math.fround((scale * product) / energy) : scale;
+  return energy > 0 && product > 0 ? Math.fround(cutToFloat32((scale * product) / energy)) : scale;
 }
 
 /** QTIP's computed codes. */

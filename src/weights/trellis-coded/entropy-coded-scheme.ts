@@ -12,6 +12,7 @@ import { FormatError, UsageError } from '../../errors.js';
 import { elementCount } from '../layout.js';
 import { checkOptions, checkTensor, parameterOf } from '../recipe.js';
 import type { QuantizedTensor, Scheme, SchemeOptions, WeightTensor } from '../scheme.js';
+import { cutToFloat32, largestFloat32 } from './finite.js';
 import { chooseInitialSets } from './initial-sets.js';
 import { decodeLevels, encodeLevels, largestLevel } from './levels.js';
 import type { LevelTask } from './search.js';
@@ -32,17 +33,18 @@ interface Coding {
 
 const defaultBits = 4;
 const headerBytes = 4;
-/** Bits per weight that can be asked for. */
-const [fewestBits, mostBits] = [0.05, 20];
+/** Bits per weight that tables and help list, and the least and most that can be asked for. */
+const listedBits = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.25, 3.5, 3.75, 4, 5, 6, 7, 8];
+const [fewestBits, mostBits] = [0.05, 8];
 /** Relative deviation from the bits that were asked for. */
 const tolerance = 0.004;
-const searchSteps = 14;
+const searchSteps = 10;
+/** Steps tried about the best one after that, each farther off by this part of an octave. */
+const [nearbySteps, nearbyDistance] = [14, 0.0015];
 /** Of longer tensors a sample is searched first. */
 const sampleThreshold = 1 << 17;
 const sampleRuns = 16;
 const sampleRun = 1 << 12;
-
-const largestFloat32 = (2 - 2 ** -23) * 2 ** 127;
 
 interface Coded {
   readonly levels: Int32Array;
@@ -114,7 +116,7 @@ function searchStep(
 ): Coded & { readonly step: number } {
   const least = leastStep(source.weights);
   const at = (logarithm: number) => {
-    const step = Math.max(least, Math.fround(2 ** logarithm));
+    const step = Math.max(least, Math.fround(cutToFloat32(2 ** logarithm)));
     const coded = codeAt(coding, source, step, lagrangian);
     return { ...coded, step, excess: coded.bits / source.weights.length - wanted };
   };
@@ -134,6 +136,11 @@ function searchStep(
     if (tried.step === before.step) break;
     slope = Math.min(-0.2, Math.max(-3, (tried.excess - before.excess) / (next - logarithm)));
     logarithm = next;
+    if (Math.abs(tried.excess) < Math.abs(best.excess)) best = tried;
+  }
+  const centre = Math.log2(best.step);
+  for (let i = 1; i <= nearbySteps && Math.abs(best.excess) > tolerance * wanted; i++) {
+    tried = at(centre + (i % 2 ? i : -i) * nearbyDistance);
     if (Math.abs(tried.excess) < Math.abs(best.excess)) best = tried;
   }
   return best;
@@ -177,7 +184,7 @@ function quantizeWith(
   if (relative !== undefined) {
     if (options.bits !== undefined) throw new UsageError(`${name}: expected bits or step, got both`);
     checkNumber(name, 'step', relative, 2 ** -24, 2 ** 24);
-    const step = Math.max(2 ** -149, Math.fround(relative * spread));
+    const step = Math.max(2 ** -149, Math.fround(cutToFloat32(relative * spread)));
     if (step < leastStep(tensor.values)) {
       throw new UsageError(
         `${name}: expected a step of which tensor ${tensor.name} holds less than 2^29, got ${relative}`,
@@ -220,7 +227,7 @@ function entropyCodedScheme(coding: Coding): Scheme {
   return {
     name: scheme,
     summary: coding.summary,
-    bitWidths: Array.from({ length: 32 }, (_, i) => (i + 1) / 4),
+    bitWidths: listedBits,
     defaultGranularity: 'tensor',
 
     quantize(tensor, options = {}) {
@@ -232,10 +239,7 @@ function entropyCodedScheme(coding: Coding): Scheme {
       const step = stepOf(quantized);
       const levels = quantized.codes as Int32Array;
       const grid = dependent ? gridIntegers(levels, { machine: 'nnc8' }) : levels;
-      // A float32 next to the largest one may have been rounded up.
-      return Float32Array.from(grid, (integer) =>
-        Math.max(-largestFloat32, Math.min(largestFloat32, integer * step)),
-      );
+      return Float32Array.from(grid, (integer) => cutToFloat32(integer * step));
     },
 
     pack(quantized) {

@@ -170,9 +170,7 @@ export function encodeLevels(levels: Int32Array, options: LevelOptions): Uint8Ar
  *
  * @param bytes exactly one stream
  * @param count how many levels it holds
- * @throws FormatError for a stream that ends too early or holds a level beyond ±2^29; IntegrityError for one that
- *   does not end after
- *   `count` levels
+ * @throws FormatError for a stream that ends too early, holds a level beyond ±2^29 or does not end after `count` levels
  */
 export function decodeLevels(
   bytes: Uint8Array,

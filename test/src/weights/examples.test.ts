@@ -9,7 +9,10 @@ import * as graph from '../../../src/graph/index.js';
 import { examplesOf, runExample } from '../../examples.js';
 
 const root = new URL('../../../src/weights/', import.meta.url);
-const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+// Kernels in AssemblyScript are no modules of JavaScript.
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+  (name) => name.endsWith('.ts') && !name.includes('assembly'),
+);
 const modules = await Promise.all(files.map((file) => import(new URL(file, root).href)));
 const names = Object.assign({ ...graph, evaluate }, ...modules) as Record<string, unknown>;
 const examples = files.flatMap((file) =>

@@ -1,6 +1,6 @@
 /** The arithmetic coder: bins come back, carries travel, damage is noticed, probabilities are worth what they should be. */
 import { describe, expect, it } from 'vitest';
-import { FormatError, IntegrityError } from '../../../../src/errors.js';
+import { FormatError } from '../../../../src/errors.js';
 import {
   ArithmeticDecoder,
   ArithmeticEncoder,
@@ -91,9 +91,10 @@ describe('arithmetic coder', () => {
     const entropy = -0.1 * Math.log2(0.1) - 0.9 * Math.log2(0.9);
     for (const rate of bits) {
       expect(rate).toBeGreaterThan(entropy);
-      expect(rate).toBeLessThan(1.1 * entropy);
+      expect(rate).toBeLessThan(1.2 * entropy);
     }
-    expect(Math.min(bits[7], bits[8])).toBeLessThan(bits[0]);
+    expect(bits[0]).toBeLessThan(1.03 * entropy);
+    expect(Math.min(...bits)).toBeLessThan(bits[0]);
   });
 
   it('has estimates that stay within their tables', () => {
@@ -123,10 +124,10 @@ describe('arithmetic coder', () => {
           return thrown;
         }
       })();
-      expect(error instanceof FormatError || error instanceof IntegrityError).toBe(true);
+      expect(error).toBeInstanceOf(FormatError);
     }
-    expect(() => decode(Uint8Array.from([...bytes, 0]), list)).toThrow(IntegrityError);
-    expect(() => decode(bytes, list.slice(0, 300))).toThrow(IntegrityError);
+    expect(() => decode(Uint8Array.from([...bytes, 0]), list)).toThrow(FormatError);
+    expect(() => decode(bytes, list.slice(0, 300))).toThrow(FormatError);
     expect(() => new ArithmeticDecoder(new Uint8Array(0), contexts())).toThrow(
       /^Expected at least 1 byte for an arithmetic-coded stream, got 0$/,
     );

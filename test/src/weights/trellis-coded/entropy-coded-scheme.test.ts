@@ -1,6 +1,6 @@
 /** The schemes tcq8 and urq: what every quantizer must pass, wanted bits, and noise that theory expects. */
 import { describe, expect, it } from 'vitest';
-import { CodecError, FormatError, IntegrityError, UsageError } from '../../../../src/errors.js';
+import { FormatError, UsageError } from '../../../../src/errors.js';
 import { schemeOf } from '../../../../src/weights/registry.js';
 import type { WeightTensor } from '../../../../src/weights/scheme.js';
 import { roundTrip } from '../support.js';
@@ -33,18 +33,19 @@ describe.each(['tcq8', 'urq'])('%s', (name) => {
     const random = new Random(52);
     // Rows of different sizes, and a few large weights.
     const uneven = Float32Array.from(
-      { length: 40000 },
-      (_, n) => (n % 997 ? 1 : 8) * 2 ** (n / 8000) * random.normal(),
+      { length: 16000 },
+      (_, n) => (n % 997 ? 1 : 8) * 2 ** (n / 3200) * random.normal(),
     );
     for (const [values, bits] of [
-      [normal(30000, 53), 0.5],
-      [normal(30000, 53), 2],
-      [normal(30000, 53), 3.33],
+      [normal(12000, 53), 0.5],
+      [normal(12000, 53), 2],
+      [normal(12000, 53), 3.33],
       [uneven, 1],
       [uneven, 6],
     ] as const) {
       const quantized = scheme.quantize(tensorOf(values), { bits });
-      expect(Math.abs(quantized.bits / values.length / bits - 1)).toBeLessThan(0.005);
+      // Below one bit, the bits of so few weights jump as the step moves.
+      expect(Math.abs(quantized.bits / values.length / bits - 1)).toBeLessThan(bits < 1 ? 0.02 : 0.005);
     }
   });
 
@@ -114,7 +115,7 @@ describe.each(['tcq8', 'urq'])('%s', (name) => {
       'tensor layer.weight: expected finite weights, got NaN at 1',
     );
     expect(refusal(() => scheme.quantize(tensor, { bits: 0 }))).toBe(
-      `${name}: expected bits from 0.05 to 20, got 0`,
+      `${name}: expected bits from 0.05 to 8, got 0`,
     );
     expect(refusal(() => scheme.quantize(tensor, { step: 0 }))).toMatch(/expected step from .* got 0$/);
     expect(refusal(() => scheme.quantize(tensor, { lagrangian: -1 }))).toMatch(/expected lagrangian from 0/);
@@ -141,11 +142,11 @@ describe.each(['tcq8', 'urq'])('%s', (name) => {
         const values = scheme.dequantize(scheme.unpack(damaged, tensor.name, tensor.shape));
         expect(values.every(Number.isFinite)).toBe(true);
       } catch (error) {
-        expect(error).toBeInstanceOf(CodecError);
+        expect(error).toBeInstanceOf(FormatError);
       }
     }
     expect(() => scheme.unpack(bytes.slice(0, 4), 'w', [200])).toThrow(FormatError);
-    expect(() => scheme.unpack(bytes, 'w', [150])).toThrow(IntegrityError);
+    expect(() => scheme.unpack(bytes, 'w', [150])).toThrow(FormatError);
     const withoutStep = bytes.slice();
     withoutStep.fill(0, 0, 4);
     expect(() => scheme.unpack(withoutStep, 'w', [200])).toThrow(
@@ -154,11 +155,11 @@ describe.each(['tcq8', 'urq'])('%s', (name) => {
   });
 
   it('counts the errors of important weights more', () => {
-    const tensor = tensorOf(normal(8000, 58));
-    const importance = Float32Array.from(tensor.values, (_, n) => (n < 4000 ? 9 : 1));
+    const tensor = tensorOf(normal(6000, 58));
+    const importance = Float32Array.from(tensor.values, (_, n) => (n < 3000 ? 9 : 1));
     const { values } = roundTrip(scheme, tensor, { step: 0.8, importance });
-    const first = errorBetween(tensor.values.subarray(0, 4000), values.subarray(0, 4000));
-    const second = errorBetween(tensor.values.subarray(4000), values.subarray(4000));
+    const first = errorBetween(tensor.values.subarray(0, 3000), values.subarray(0, 3000));
+    const second = errorBetween(tensor.values.subarray(3000), values.subarray(3000));
     expect(first).toBeLessThan(0.8 * second);
   });
 });
@@ -166,7 +167,7 @@ describe.each(['tcq8', 'urq'])('%s', (name) => {
 describe('on normal weights', () => {
   // Measured 0.64 to 0.80 and 1.57 to 1.70 dB; the least for 8 states at ideal rates are 0.65 to 0.77, and 1.53 without a trellis.
   it.each([1.3, 2, 3, 4])('at %f bits per weight noise is near what 8 states allow', (bits) => {
-    const tensor = tensorOf(normal(1 << 16, 59));
+    const tensor = tensorOf(normal(1 << 15, 59));
     const gaps = ['tcq8', 'urq'].map((name) => {
       const { quantized, values } = roundTrip(schemeOf(name), tensor, { bits });
       return gapOf(errorBetween(tensor.values, values), quantized.bits / values.length);
