@@ -91,8 +91,8 @@ const largestExponent = 252;
 /** Refuses blocks whose scales `encode` cannot have made, as their weights would not be finite. */
 function checkScales(type: BlockType, bytes: Uint8Array, name: string): void {
   for (let block = 0; block < bytes.length; block += type.bytes) {
-    const isFinite = type.halves.every((at) => (bytes[block + at + 1] & 0x7c) !== 0x7c);
-    if (isFinite && !(type.name === 'MXFP4' && bytes[block] > largestExponent)) continue;
+    const fits = type.halves.every((at) => (bytes[block + at + 1] & 0x7c) !== 0x7c);
+    if (fits && !(type.name === 'MXFP4' && bytes[block] > largestExponent)) continue;
     throw new FormatError(
       `Expected finite scales of ${type.name} for tensor ${name}, got others at byte ${block}`,
     );

@@ -8,7 +8,7 @@
 
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../../errors.js';
 import { GrowingFile } from '../../io/byte-file.js';
 import { fileError, writeFileAtomic } from '../../io/files.js';
@@ -167,7 +167,7 @@ async function finishFolder(
   for (const { path, tensors } of files) {
     for (const { index } of tensors) {
       const { part } = journal.record(index)!;
-      map.push([part.name, path.slice(output.length).replace(/^[/\\]/, '')]);
+      map.push([part.name, basename(path)]);
       total += part.bytes;
     }
   }
@@ -180,8 +180,7 @@ async function finishFolder(
  * Runs a plan.
  *
  * @param planned of all tensors of the source, in its order
- * @throws UsageError where the output lies in its own input, where an interrupted run is in the way, or where weights
- *   are not finite, with the tensor's name
+ * @throws UsageError where an interrupted run is in the way, or where weights are not finite, with the tensor's name
  */
 export async function quantizeCheckpoint(
   source: Checkpoint,

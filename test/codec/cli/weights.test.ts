@@ -120,6 +120,17 @@ describe('codec weights quantize', () => {
     expect(await files()).toEqual(['a.tlw', 'llama', 'whole.tlw']);
   });
 
+  it('writes an index of the shards, whatever way the folder is named', async () => {
+    const input = await llama();
+    await works(['weights', 'quantize', input, `${path()}/./sub/../folder/`, '--scheme', 'int8']);
+    const index = JSON.parse(readFileSync(path('folder', 'model.safetensors.index.json'), 'utf8'));
+    const before = JSON.parse(readFileSync(path('llama', 'model.safetensors.index.json'), 'utf8'));
+    expect(index).toEqual(before);
+    expect((await works(['weights', 'compare', input, path('folder')])).out).toContain(
+      'quantized: 30,720 weights',
+    );
+  });
+
   it('shows a bar on a terminal', async () => {
     const input = await llama();
     const { err } = await works(['weights', 'quantize', input, path('a.tlw'), '--scheme', 'int4'], {
