@@ -32,6 +32,8 @@ export interface TensorRecord {
   /** Its number in the plan. */
   readonly tensor: number;
   readonly part: StoredPart;
+  /** Where the part is several tensors of the file: these, in the order of its bytes. */
+  readonly tensors?: readonly StoredPart[];
   readonly crc: number;
   /** Absent where the tensor was kept. */
   readonly report?: QuantizationReport;

@@ -14,8 +14,14 @@ import { schemeOfBlockType } from '../blocks/block-scheme.js';
 import { type SchemeChoice, schemeNames } from '../registry.js';
 import type { QuantizedTensor } from '../scheme.js';
 import { type Checkpoint, floatBytes, type StoredTensor } from './checkpoint.js';
+import { toInt32Layout } from './int32-layout.js';
 import type { StoredPart, TensorRecord } from './journal.js';
-import { packedSuffix, type QuantizationEntry, quantizationKey } from './safetensors-checkpoint.js';
+import {
+  int32Layout,
+  packedSuffix,
+  type QuantizationEntry,
+  quantizationKey,
+} from './safetensors-checkpoint.js';
 import {
   chunkEnd,
   chunkHead,
@@ -32,6 +38,8 @@ type Pieces = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 /** A part and its bytes. */
 export interface Part {
   readonly part: StoredPart;
+  /** Where the part is several tensors of the file: these, in the order of its bytes. */
+  readonly tensors?: readonly StoredPart[];
   readonly pieces: Pieces;
   readonly quantization?: QuantizationEntry;
 }
@@ -83,6 +91,9 @@ export function floatsTo(type: string, values: Float32Array, name: string): Uint
   return new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength);
 }
 
+/** Whether a type is one of single numbers, not of blocks or of a scheme. */
+const isElementType = (type: string): boolean => /^(F\d+(_E\w+)?|BF16|[IU]\d+|BOOL)$/.test(type);
+
 /** Options of `safetensorsOutput`. */
 export interface SafetensorsOptions {
   /** Several files in a folder, as the source has them. */
@@ -98,7 +109,6 @@ export interface SafetensorsOptions {
 export function safetensorsOutput({ isFolder, packed, dtype, metadata }: SafetensorsOptions): OutputFormat {
   const typeFor = ({ type }: StoredTensor): string =>
     dtype ?? (Object.hasOwn(floatBytes, type) ? type : 'F16');
-  const isElementType = (type: string): boolean => /^(F\d+(_E\w+)?|BF16|[IU]\d+|BOOL)$/.test(type);
   return {
     name: `safetensors${packed ? ' packed' : ''} ${dtype ?? 'as stored'}`,
     isFolder,
@@ -114,6 +124,13 @@ export function safetensorsOutput({ isFolder, packed, dtype, metadata }: Safeten
       const { name, shape } = tensor;
       const quantization = { scheme: labelOf(choice), bits: quantized.bits };
       if (packed) {
+        const known = toInt32Layout(quantized);
+        if (known) {
+          const bytes = known.parts.reduce((sum, one) => sum + one.bytes, 0);
+          const part = { name: name + packedSuffix, type: 'I32', shape, bytes };
+          const entry = { ...quantization, shape, layout: int32Layout } as const;
+          return { part, tensors: known.parts, pieces: known.data, quantization: entry };
+        }
         const data = choice.scheme.pack(quantized);
         const part = { name: name + packedSuffix, type: 'U8', shape: [data.length], bytes: data.length };
         return { part, pieces: [data], quantization: { ...quantization, shape } };
@@ -130,7 +147,9 @@ export function safetensorsOutput({ isFolder, packed, dtype, metadata }: Safeten
       });
       const text = JSON.stringify(Object.fromEntries(entries));
       return safetensorsHeader(
-        records.map(({ part: { name, type, shape, bytes } }) => ({ name, dtype: type, shape, bytes })),
+        records.flatMap(({ part, tensors = [part] }) =>
+          tensors.map(({ name, type, shape, bytes }) => ({ name, dtype: type, shape, bytes })),
+        ),
         { ...metadata, ...(entries.length > 0 ? { [quantizationKey]: text } : {}) },
       );
     },
@@ -170,6 +189,10 @@ export function tlwOutput(metadata: Readonly<Record<string, string>>): OutputFor
       // What a scheme has packed stays with the scheme; blocks of a GGUF file are such a form.
       const packed = schemeNames.includes(tensor.type) ? tensor.type : '';
       const scheme = source.format === 'gguf' ? (schemeOfBlockType(tensor.type) ?? '') : packed;
+      if (scheme === '' && !isElementType(tensor.type)) {
+        const data = floatsTo('F32', await source.readFloat32(tensor), tensor.name);
+        return partOf({ ...tensor, type: 'F32' }, '', data.length, [data]);
+      }
       return partOf(tensor, scheme, tensor.bytes, source.pieces(tensor));
     },
     code({ tensor, choice, quantized }) {

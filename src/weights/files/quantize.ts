@@ -14,6 +14,7 @@ import { GrowingFile } from '../../io/byte-file.js';
 import { fileError, writeFileAtomic } from '../../io/files.js';
 import { distortionOf, type QuantizationReport } from '../report.js';
 import type { Checkpoint } from './checkpoint.js';
+import { int32Config } from './int32-layout.js';
 import { Journal, type TensorRecord } from './journal.js';
 import { labelOf, type OutputFormat } from './output.js';
 import type { PlannedTensor } from './plan.js';
@@ -111,8 +112,8 @@ async function convert(
     bitsPerWeight: distortion.weights === 0 ? 0 : bits / distortion.weights,
     ...distortion,
   };
-  const { part, pieces, quantization } = format.code({ tensor, choice, quantized, restored });
-  return journal.append({ tensor: index, part, report, ...(quantization ? { quantization } : {}) }, pieces);
+  const { pieces, ...coded } = format.code({ tensor, choice, quantized, restored });
+  return journal.append({ tensor: index, report, ...coded }, pieces);
 }
 
 /** Puts a file together from its parts. */
@@ -146,6 +147,27 @@ async function assemble(
   }
 }
 
+/** config.json with what it has to say of packed weights. */
+async function describePacked(
+  path: string,
+  planned: readonly PlannedTensor[],
+  journal: Journal,
+): Promise<void> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const labels = planned.flatMap(({ index }) => {
+    const { quantization } = journal.record(index)!;
+    return quantization ? [{ scheme: quantization.scheme, inLayout: quantization.layout !== undefined }] : [];
+  });
+  const kept = planned.filter(({ choice, tensor }) => !choice && tensor.shape.length === 2);
+  const quantization = int32Config(
+    labels,
+    kept.map(({ tensor }) => tensor.name),
+  );
+  if (text === undefined || !quantization) return;
+  const config = { ...JSON.parse(text), quantization_config: quantization };
+  await writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(config, undefined, 2)}\n`));
+}
+
 /** The index of shards and what else lies beside the source's weights. */
 async function finishFolder(
   source: Checkpoint,
@@ -161,13 +183,15 @@ async function finishFolder(
     await rm(join(output, name), { force: true });
     await copyFile(join(source.path, name), join(output, name));
   }
+  const planned = files.flatMap(({ tensors }) => tensors);
+  await describePacked(join(output, 'config.json'), planned, journal);
   if (files.length === 1) return;
   let total = 0;
   const map: [string, string][] = [];
   for (const { path, tensors } of files) {
     for (const { index } of tensors) {
-      const { part } = journal.record(index)!;
-      map.push([part.name, basename(path)]);
+      const { part, tensors: several = [part] } = journal.record(index)!;
+      for (const { name } of several) map.push([name, basename(path)]);
       total += part.bytes;
     }
   }

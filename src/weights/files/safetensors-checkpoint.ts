@@ -11,7 +11,7 @@ import { basename, dirname, join } from 'node:path';
 import { FormatError, UsageError } from '../../errors.js';
 import { ByteFile } from '../../io/byte-file.js';
 import { fileError } from '../../io/files.js';
-import { parseSafetensorsHeader, type SafetensorsHeader } from '../../io/safetensors.js';
+import { parseSafetensorsHeader, type SafetensorsHeader, type TensorEntry } from '../../io/safetensors.js';
 import { elementCount } from '../layout.js';
 import { schemeNames, schemeOf } from '../registry.js';
 import {
@@ -23,6 +23,7 @@ import {
   rowsOf,
   type StoredTensor,
 } from './checkpoint.js';
+import { fromInt32Layout, int32Suffixes } from './int32-layout.js';
 
 /** Name of the file that says which shard has which tensor. */
 export const indexName = 'model.safetensors.index.json';
@@ -33,9 +34,13 @@ export const quantizationKey = 'trellis_codec.quantization';
 /** Ending of the name under which a packed tensor's bytes are stored. */
 export const packedSuffix = '_packed';
 
+/** Value of an entry's `layout` where the tensor is words, scales and shape (int32-layout.ts). */
+export const int32Layout = 'int32' as const;
+
 /** An entry of the metadata; with a shape where the tensor is packed. */
 export interface QuantizationEntry extends Quantization {
   readonly shape?: readonly number[];
+  readonly layout?: typeof int32Layout;
 }
 
 /** Longest header that is read. */
@@ -141,7 +146,10 @@ function quantizationsOf({ file, header }: Shard): Record<string, QuantizationEn
     throw new FormatError(`${file.path}: expected JSON for ${quantizationKey}`, { cause: error });
   }
   const isEntry = (value: unknown): boolean => {
-    const { scheme, bits, shape } = (value ?? {}) as Record<string, unknown>;
+    const { scheme, bits, shape, layout } = (value ?? {}) as Record<string, unknown>;
+    if (layout !== undefined && !(layout === int32Layout && Array.isArray(shape) && shape.length === 2)) {
+      return false;
+    }
     const sides = shape === undefined || (Array.isArray(shape) && shape.every(Number.isSafeInteger));
     return typeof scheme === 'string' && typeof bits === 'number' && sides;
   };
@@ -151,16 +159,44 @@ function quantizationsOf({ file, header }: Shard): Record<string, QuantizationEn
   return entries as Record<string, QuantizationEntry>;
 }
 
-function tensorsOf(shard: Shard, file: number): StoredTensor[] {
+/** A tensor of a shard as users see it, and the entries that it is stored as. */
+interface Found {
+  readonly tensor: StoredTensor;
+  readonly entries: readonly TensorEntry[];
+  /** Bits of its codes where it is in the layout of words. */
+  readonly wordBits?: number;
+}
+
+function tensorsOf(shard: Shard, file: number): Found[] {
   const quantizations = quantizationsOf(shard);
-  return shard.header.entries.map(({ name, dtype, shape, begin, end }): StoredTensor => {
-    const bytes = end - begin;
+  const byName = new Map(shard.header.entries.map((entry) => [entry.name, entry]));
+  const hidden = new Set<string>();
+  for (const [name, { layout }] of Object.entries(quantizations)) {
+    if (layout === int32Layout) for (const suffix of int32Suffixes.slice(1)) hidden.add(name + suffix);
+  }
+  const visible = shard.header.entries.filter(({ name }) => !hidden.has(name));
+  return visible.map((entry): Found => {
+    const { name, dtype, shape, begin, end } = entry;
     const own = name.endsWith(packedSuffix) ? name.slice(0, -packedSuffix.length) : name;
-    const entry = Object.hasOwn(quantizations, own) ? quantizations[own] : undefined;
-    if (entry === undefined) return { name, shape, type: dtype, bytes, file };
-    const quantization = { scheme: entry.scheme, bits: entry.bits };
-    if (entry.shape === undefined) return { name, shape, type: dtype, bytes, file, quantization };
-    return { name: own, shape: entry.shape, type: entry.scheme.split(':')[0], bytes, file, quantization };
+    const found = Object.hasOwn(quantizations, own) ? quantizations[own] : undefined;
+    const stored = { name, shape, type: dtype, bytes: end - begin, file };
+    if (found === undefined) return { tensor: stored, entries: [entry] };
+    const quantization = { scheme: found.scheme, bits: found.bits };
+    if (found.shape === undefined) return { tensor: { ...stored, quantization }, entries: [entry] };
+    const packed = { name: own, shape: found.shape, file, quantization };
+    const type = found.scheme.split(':')[0];
+    if (found.layout === undefined) {
+      return { tensor: { ...packed, type, bytes: end - begin }, entries: [entry] };
+    }
+    const entries = int32Suffixes.map((suffix) => byName.get(own + suffix));
+    if (!entries.every((one) => one !== undefined) || !/^int[48]$/.test(type)) {
+      throw new FormatError(
+        `${shard.file.path}: expected ${int32Suffixes.join(', ')} of int4 or int8 for ${own}`,
+      );
+    }
+    const bytes = entries.reduce((sum, one) => sum + one.end - one.begin, 0);
+    const tensor = { ...packed, type: `${type} ${int32Layout}`, bytes };
+    return { tensor, entries, wordBits: Number(type.slice(3)) };
   });
 }
 
@@ -178,34 +214,53 @@ export async function openSafetensors(path: string): Promise<Checkpoint> {
   try {
     for (const one of paths) shards.push(await openShard(one));
     if (index) checkIndex(path, shards, index);
-    const tensors = shards.flatMap(tensorsOf);
-    const stretches = new Map<StoredTensor, readonly [ByteFile, number]>();
-    let k = 0;
-    for (const { file, header } of shards) {
-      for (const { begin } of header.entries) stretches.set(tensors[k++], [file, header.dataOffset + begin]);
-    }
-    const read = async (tensor: StoredTensor, length: number): Promise<Uint8Array> => {
-      const [file, begin] = stretches.get(tensor)!;
-      return file.read(begin, begin + length);
+    const found = shards.flatMap(tensorsOf);
+    const places = new Map(found.map((one) => [one.tensor, one]));
+    const read = async (
+      { file }: StoredTensor,
+      { begin }: TensorEntry,
+      length: number,
+    ): Promise<Uint8Array> => {
+      const shard = shards[file];
+      const from = shard.header.dataOffset + begin;
+      return shard.file.read(from, from + length);
+    };
+    const readWords = async (tensor: StoredTensor, entries: readonly TensorEntry[], bits: number) => {
+      const [words, scales] = await Promise.all(
+        entries.slice(0, 2).map((entry) => read(tensor, entry, entry.end - entry.begin)),
+      );
+      const codes = new Int32Array(words.buffer, 0, words.length / 4);
+      return fromInt32Layout(tensor.name, bits, tensor.shape, codes, new Float32Array(scales.buffer));
     };
     return {
       format: 'safetensors',
       path,
       files: paths.map((one) => basename(one)),
       fileBytes: shards.reduce((sum, { file }) => sum + file.size, 0),
-      tensors,
+      tensors: found.map(({ tensor }) => tensor),
       metadata: Object.assign({}, ...shards.map(({ header }) => header.metadata)),
       async *pieces(tensor) {
-        const [file, begin] = stretches.get(tensor)!;
-        yield* file.pieces(begin, begin + tensor.bytes);
+        const { file, header } = shards[tensor.file];
+        for (const { begin, end } of places.get(tensor)!.entries) {
+          yield* file.pieces(header.dataOffset + begin, header.dataOffset + end);
+        }
       },
-      isReadable: ({ type }) => Object.hasOwn(floatBytes, type) || schemeNames.includes(type),
+      isReadable: (tensor) =>
+        Object.hasOwn(floatBytes, tensor.type) ||
+        schemeNames.includes(tensor.type) ||
+        places.get(tensor)?.wordBits !== undefined,
       async readFloat32(tensor, rows) {
         const { name, type, shape, bytes } = tensor;
-        if (Object.hasOwn(floatBytes, type))
-          return floatsFrom(type, await read(tensor, bytesOfRows(tensor, rows)));
-        const scheme = schemeOf(type);
-        const values = scheme.dequantize(scheme.unpack(await read(tensor, bytes), name, shape));
+        const { entries, wordBits } = places.get(tensor)!;
+        if (Object.hasOwn(floatBytes, type)) {
+          return floatsFrom(type, await read(tensor, entries[0], bytesOfRows(tensor, rows)));
+        }
+        const decode = async (): Promise<Float32Array> => {
+          if (wordBits !== undefined) return readWords(tensor, entries, wordBits);
+          const scheme = schemeOf(type);
+          return scheme.dequantize(scheme.unpack(await read(tensor, entries[0], bytes), name, shape));
+        };
+        const values = await decode();
         const wanted = (elementCount(shape) / rowsOf(shape)) * Math.min(rows ?? rowsOf(shape), rowsOf(shape));
         return values.subarray(0, wanted || values.length);
       },

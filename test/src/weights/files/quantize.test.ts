@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../../../src/errors.js';
+import { parseSafetensors } from '../../../../src/io/safetensors.js';
 import { compareCheckpoints } from '../../../../src/weights/files/compare.js';
 import { entriesFromConfig, ggufOutput } from '../../../../src/weights/files/gguf-output.js';
 import { type OutputFormat, safetensorsOutput, tlwOutput } from '../../../../src/weights/files/output.js';
@@ -158,7 +159,8 @@ describe.each([
   ['gguf', 'q8_0', gguf32],
   ['tlw', 'int4', () => tlwOutput({ format: 'pt' })],
   ['safetensors', 'int3::32', () => safetensorsOutput(plain)],
-  ['packed', 'int4', () => safetensorsOutput({ ...plain, packed: true })],
+  ['packed', 'nf4', () => safetensorsOutput({ ...plain, packed: true })],
+  ['words', 'int4', () => safetensorsOutput({ ...plain, isFolder: true, packed: true })],
   ['folder', 'nf4', () => safetensorsOutput({ ...plain, isFolder: true })],
 ] as const)('a run into %s', { timeout }, (kind, scheme, format) => {
   let reports: readonly QuantizationReport[] = [];
@@ -242,6 +244,38 @@ describe('a folder of shards', () => {
     const before = JSON.parse(contents(source)['model.safetensors.index.json'].toString());
     expect(Object.keys(index.weight_map).sort()).toEqual(Object.keys(before.weight_map).sort());
     expect(index.metadata).toEqual(before.metadata);
+  });
+});
+
+describe('packed whole numbers', { timeout }, () => {
+  it('have the names and the layout of compressed-tensors', async () => {
+    const folder = place.path('whole-words');
+    const config = JSON.parse(contents(folder)['config.json'].toString());
+    expect(config.model_type).toBe('llama');
+    expect(config.quantization_config).toMatchObject({
+      quant_method: 'compressed-tensors',
+      format: 'pack-quantized',
+      config_groups: {
+        group_0: { weights: { num_bits: 4, strategy: 'group', group_size: 64, symmetric: true } },
+      },
+      ignore: ['model.embed_tokens', 'lm_head'],
+    });
+    const shard = contents(folder)['model-00002-of-00002.safetensors'];
+    const { tensors } = parseSafetensors(new Uint8Array(shard));
+    const name = 'model.layers.1.mlp.down_proj.weight';
+    const [packed, scale, shape] = ['_packed', '_scale', '_shape'].map(
+      (suffix) => tensors.get(name + suffix)!,
+    );
+    expect([packed.dtype, packed.shape]).toEqual(['I32', [256, 64]]);
+    expect([scale.dtype, scale.shape]).toEqual(['F32', [256, 8]]);
+    expect(Array.from(shape.data as BigInt64Array)).toEqual([256n, 512n]);
+    const values = (await valuesOf(folder)).get(name)!;
+    for (let i = 0; i < values.length; i += 97) {
+      const [row, column] = [Math.floor(i / 512), i % 512];
+      const word = (packed.data as Int32Array)[row * 64 + (column >> 3)];
+      const code = ((word >>> (4 * (column & 7))) & 15) - 8;
+      expect(values[i]).toBe(Math.fround(code * (scale.data as Float32Array)[row * 8 + (column >> 6)]) + 0);
+    }
   });
 });
 
