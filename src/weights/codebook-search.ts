@@ -21,6 +21,7 @@ export function errorAndBetterScale(
   stride: number,
   { levels, nearest, hasSign }: Codebook,
   scale: number,
+  importance?: Float32Array,
 ): { readonly error: number; readonly better: number } {
   const inverse = 1 / scale;
   let sum = 0;
@@ -30,9 +31,10 @@ export function errorAndBetterScale(
     const position = (hasSign ? Math.abs(values[i]) : values[i]) * inverse;
     const level = levels[nearest.of(position)];
     const error = position - level;
-    sum += error * error;
-    product += position * level;
-    energy += level * level;
+    const weight = importance ? importance[i] : 1;
+    sum += weight * error * error;
+    product += weight * position * level;
+    energy += weight * level * level;
   }
   const better = energy > 0 && product > 0 ? (scale * product) / energy : scale;
   return { error: sum * scale * scale, better };
@@ -42,6 +44,7 @@ export function errorAndBetterScale(
  * The scale of least squared error, as far as this search finds it.
  *
  * @param largest the scale at which nothing is clipped
+ * @param importance of the squared error of each value
  * @example
  * const levels = [0, 0.5, 1];
  * const codebook = { levels, nearest: new NearestLevel(levels), hasSign: true };
@@ -53,14 +56,15 @@ export function leastErrorScale(
   end: number,
   codebook: Codebook,
   largest: number,
+  importance?: Float32Array,
 ): number {
   if (largest === 0) return 0;
   const stride = sampleStride(end - start);
   const factor = bestFactor(
-    (ratio) => errorAndBetterScale(values, start, end, stride, codebook, ratio * largest).error,
+    (ratio) => errorAndBetterScale(values, start, end, stride, codebook, ratio * largest, importance).error,
   );
   return settle(
     factor * largest,
-    (scale) => errorAndBetterScale(values, start, end, 1, codebook, scale).better,
+    (scale) => errorAndBetterScale(values, start, end, 1, codebook, scale, importance).better,
   );
 }

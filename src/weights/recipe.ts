@@ -122,6 +122,19 @@ export function checkTensor({ name, shape, values }: WeightTensor): void {
   }
 }
 
+function checkImportance({ name, values }: WeightTensor, importance: Float32Array | undefined): void {
+  if (!importance) return;
+  if (importance.length !== values.length) {
+    throw new UsageError(
+      `tensor ${name}: expected one importance for each of ${values.length} weights, got ${importance.length}`,
+    );
+  }
+  const wrong = importance.find((value) => !(value >= 0 && value < Number.POSITIVE_INFINITY));
+  if (wrong !== undefined) {
+    throw new UsageError(`tensor ${name}: expected importances of at least 0, got ${wrong}`);
+  }
+}
+
 /**
  * Checks options against what a scheme has.
  *
@@ -276,8 +289,12 @@ export function defineScheme(recipe: Recipe): Scheme {
       checkOptions(recipe.name, options, known);
       const form = formFrom(recipe, options);
       checkTensor(tensor);
+      checkImportance(tensor, options.importance);
       const layout = layoutOf(tensor.shape, form.granularity);
-      const parts = recipe.quantize({ tensor, values: tensor.values, layout, form, options });
+      // Only a search looks at importance: giving it asks for one.
+      const search = options.search ?? (options.importance ? true : undefined);
+      const task = { tensor, values: tensor.values, layout, form, options: { ...options, search } };
+      const parts = recipe.quantize(task);
       return assemble(tensor.name, tensor.shape, form, layout, parts);
     },
 

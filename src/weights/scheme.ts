@@ -37,7 +37,7 @@ export interface SchemeOptions {
   readonly granularity?: Granularity;
   /** Columns' second moments [columns, columns] (calibrated schemes): mean of x x^T over inputs of the layer. */
   readonly hessian?: Float32Array;
-  /** Importance of every weight's squared error, of the tensor's shape. */
+  /** Importance of every weight's squared error, of the tensor's shape; asks for a search. */
   readonly importance?: Float32Array;
   /** Decides every random choice. */
   readonly seed?: number;

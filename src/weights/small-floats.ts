@@ -48,17 +48,23 @@ export function e2m1FromFloat(value: number): number {
 }
 
 /**
- * Sum of squared errors of values[start .. end) as E2M1 times a scale.
+ * Sum of squared errors of values[start .. end) as E2M1 times a scale, each times its importance where there is one.
  *
  * @example
  * e2m1Error(Float32Array.of(3, 5, 13), 0, 3, 2); // => 2
  */
-export function e2m1Error(values: Float32Array, start: number, end: number, scale: number): number {
+export function e2m1Error(
+  values: Float32Array,
+  start: number,
+  end: number,
+  scale: number,
+  importance?: Float32Array,
+): number {
   const inverse = 1 / scale;
   let sum = 0;
   for (let i = start; i < end; i++) {
     const error = values[i] * inverse - e2m1Levels[e2m1FromFloat(values[i] * inverse)];
-    sum += error * error;
+    sum += importance ? importance[i] * error * error : error * error;
   }
   return sum * scale * scale;
 }

@@ -56,6 +56,7 @@ function gridError(
   stride: number,
   { shift, low, high }: UniformGrid,
   step: number,
+  importance: Float32Array | undefined,
 ): number {
   const inverse = 1 / step;
   let sum = 0;
@@ -64,7 +65,7 @@ function gridError(
     let k = roundHalfEven(position);
     k = k > high ? high : k < low ? low : k;
     const error = position - k;
-    sum += error * error;
+    sum += importance ? importance[i] * error * error : error * error;
   }
   return sum * step * step;
 }
@@ -76,6 +77,7 @@ function betterStep(
   end: number,
   { shift, low, high }: UniformGrid,
   step: number,
+  importance: Float32Array | undefined,
 ): number {
   const inverse = 1 / step;
   let product = 0;
@@ -84,8 +86,9 @@ function betterStep(
     let k = roundHalfEven(values[i] * inverse - shift);
     k = k > high ? high : k < low ? low : k;
     const level = k + shift;
-    product += values[i] * level;
-    energy += level * level;
+    const weighted = importance ? importance[i] * level : level;
+    product += values[i] * weighted;
+    energy += level * weighted;
   }
   return energy > 0 && product > 0 ? product / energy : step;
 }
@@ -114,6 +117,7 @@ export function settle(step: number, better: (step: number) => number): number {
  * The step of least squared error, as far as this search finds it.
  *
  * @param largest the step at which nothing is clipped
+ * @param importance of the squared error of each value
  * @example
  * leastErrorStep(Float32Array.of(1, 1, 1, -1), 0, 4, { shift: 0.5, low: -2, high: 1 }, 1).toFixed(3); // => "0.667"
  */
@@ -123,9 +127,12 @@ export function leastErrorStep(
   end: number,
   grid: UniformGrid,
   largest: number,
+  importance?: Float32Array,
 ): number {
   if (largest === 0) return 0;
   const stride = sampleStride(end - start);
-  const factor = bestFactor((ratio) => gridError(values, start, end, stride, grid, ratio * largest));
-  return settle(factor * largest, (step) => betterStep(values, start, end, grid, step));
+  const factor = bestFactor((ratio) =>
+    gridError(values, start, end, stride, grid, ratio * largest, importance),
+  );
+  return settle(factor * largest, (step) => betterStep(values, start, end, grid, step, importance));
 }

@@ -78,7 +78,7 @@ export const bitShiftScheme = defineScheme({
   bitWidths: widths,
   defaultBits: 4,
   defaultGranularity: 'tensor',
-  options: ['search'],
+  options: ['search', 'importance'],
   parts: ({ bits }, layout) => [
     { name: 'scales', kind: 'scales', count: groupCount(layout) },
     { name: 'codes', kind: 'bits', width: bits, count: layout.rows * layout.columns },
@@ -92,7 +92,7 @@ export const bitShiftScheme = defineScheme({
       if (largest === 0) continue;
       const [start, end] = [starts[g], starts[g + 1]];
       exact[g] = options.search
-        ? leastErrorScale(values, start, end, codebook, largest)
+        ? leastErrorScale(values, start, end, codebook, largest, options.importance)
         : bestPowerOfTwo(
             (scale) => errorAndBetterScale(values, start, end, 1, codebook, scale).error,
             largest,

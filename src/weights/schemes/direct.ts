@@ -78,7 +78,7 @@ export const directScheme = defineScheme({
   bitWidths: widths,
   defaultBits: 1.58,
   defaultGranularity: 'tensor',
-  options: ['search', 'seed'],
+  options: ['search', 'importance', 'seed'],
   parts: ({ bits }, layout) => {
     const count = layout.rows * layout.columns;
     return [
@@ -102,6 +102,7 @@ export const directScheme = defineScheme({
             end,
             { ...grid, shift: 0 },
             largestMagnitude(values, start, end) / high,
+            options.importance,
           )
         : meanMagnitude(values, start, end) / high;
     }

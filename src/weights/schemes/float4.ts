@@ -21,7 +21,7 @@ export const float4Scheme = defineScheme({
   bitWidths: [4],
   defaultBits: 4,
   defaultGranularity: { group: 64 },
-  options: ['search'],
+  options: ['search', 'importance'],
   parts: (_form, layout) => [
     { name: 'scales', kind: 'scales', count: groupCount(layout) },
     { name: 'codes', kind: 'bits', width: 4, count: layout.rows * layout.columns },
@@ -32,7 +32,9 @@ export const float4Scheme = defineScheme({
     for (let g = 0; g < exact.length; g++) {
       const [start, end] = [starts[g], starts[g + 1]];
       const least = largestMagnitude(values, start, end) / largestE2m1;
-      exact[g] = options.search ? leastErrorScale(values, start, end, codebook, least) : least;
+      exact[g] = options.search
+        ? leastErrorScale(values, start, end, codebook, least, options.importance)
+        : least;
     }
     const scales = roundScales(exact, form.scales);
     const codes = new Uint8Array(values.length);

@@ -31,7 +31,9 @@ function quantizeSymmetric({ values, layout, form, options }: QuantizationTask):
   for (let g = 0; g < exact.length; g++) {
     const step = largestMagnitude(values, starts[g], starts[g + 1]) / most;
     const grid = { shift: 0, low: -most, high: most };
-    exact[g] = options.search ? leastErrorStep(values, starts[g], starts[g + 1], grid, step) : step;
+    exact[g] = options.search
+      ? leastErrorStep(values, starts[g], starts[g + 1], grid, step, options.importance)
+      : step;
   }
   const scales = roundScales(exact, form.scales);
   const codes = new Uint8Array(values.length);
@@ -67,6 +69,7 @@ function asymmetricError(
   most: number,
   low: number,
   scale: number,
+  importance: Float32Array | undefined,
 ): number {
   const zero = Math.min(most, roundHalfEven(-low / scale));
   let sum = 0;
@@ -74,7 +77,7 @@ function asymmetricError(
     const position = values[i] / scale + zero;
     const code = roundHalfEven(position);
     const error = position - (code > most ? most : code < 0 ? 0 : code);
-    sum += error * error;
+    sum += importance ? importance[i] * error * error : error * error;
   }
   return sum * scale * scale;
 }
@@ -91,7 +94,15 @@ function quantizeAsymmetric({ values, layout, form, options }: QuantizationTask)
     const factor =
       options.search && scale > 0
         ? bestFactor((ratio) =>
-            asymmetricError(values, starts[g], starts[g + 1], most, ratio * low, ratio * scale),
+            asymmetricError(
+              values,
+              starts[g],
+              starts[g + 1],
+              most,
+              ratio * low,
+              ratio * scale,
+              options.importance,
+            ),
           )
         : 1;
     exact[g] = factor * scale;
@@ -120,7 +131,7 @@ function symmetricRecipe(bits: number): Recipe {
     bitWidths: [bits],
     defaultBits: bits,
     defaultGranularity: { group: 64 },
-    options: ['search'],
+    options: ['search', 'importance'],
     parts: ({ bits: width }, layout) => [
       { name: 'scales', kind: 'scales', count: groupCount(layout) },
       { name: 'codes', kind: 'bits', width, count: layout.rows * layout.columns },
@@ -138,7 +149,7 @@ function asymmetricRecipe(bits: number): Recipe {
     bitWidths: [bits],
     defaultBits: bits,
     defaultGranularity: { group: 64 },
-    options: ['search'],
+    options: ['search', 'importance'],
     parts: ({ bits: width }, layout) => [
       { name: 'scales', kind: 'scales', count: groupCount(layout) },
       { name: 'zeros', kind: 'bits', width, count: groupCount(layout) },

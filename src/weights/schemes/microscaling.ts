@@ -61,9 +61,14 @@ function chooseExponents(values: Float32Array, { starts }: Layout, mode: Exponen
 }
 
 /** Adds one to the exponents of the blocks that come nearer to their weights so. */
-function raiseWhereBetter(values: Float32Array, { starts }: Layout, scales: Uint8Array): void {
+function raiseWhereBetter(
+  values: Float32Array,
+  { starts }: Layout,
+  scales: Uint8Array,
+  importance: Float32Array | undefined,
+): void {
   const error = (g: number, byte: number): number =>
-    e2m1Error(values, starts[g], starts[g + 1], e8m0ToFloat(byte));
+    e2m1Error(values, starts[g], starts[g + 1], e8m0ToFloat(byte), importance);
   for (let g = 0; g < scales.length; g++) {
     if (scales[g] < 254 && error(g, scales[g] + 1) < error(g, scales[g])) scales[g]++;
   }
@@ -76,7 +81,7 @@ export const microscalingScheme = defineScheme({
   defaultBits: 4,
   defaultGranularity: { group: block },
   fixedForm: true,
-  options: ['exponent', 'search'],
+  options: ['exponent', 'search', 'importance'],
   parts: (_form, layout) => [
     { name: 'scales', kind: 'e8m0', count: groupCount(layout) },
     { name: 'codes', kind: 'bits', width: 4, count: layout.rows * layout.columns },
@@ -90,7 +95,7 @@ export const microscalingScheme = defineScheme({
     }
     const { starts } = layout;
     const scales = chooseExponents(values, layout, exponent);
-    if (options.search) raiseWhereBetter(values, layout, scales);
+    if (options.search) raiseWhereBetter(values, layout, scales, options.importance);
     const codes = new Uint8Array(values.length);
     for (let g = 0; g < scales.length; g++) {
       const inverse = powerOfTwo(127 - scales[g]);

@@ -39,7 +39,7 @@ export const normalFloatScheme = defineScheme({
   bitWidths: [4],
   defaultBits: 4,
   defaultGranularity: { group: 64 },
-  options: ['search'],
+  options: ['search', 'importance'],
   parts: (_form, layout) => [
     { name: 'scales', kind: 'scales', count: groupCount(layout) },
     { name: 'codes', kind: 'nibbles', count: layout.rows * layout.columns },
@@ -50,7 +50,9 @@ export const normalFloatScheme = defineScheme({
     for (let g = 0; g < exact.length; g++) {
       const [start, end] = [starts[g], starts[g + 1]];
       const largest = largestMagnitude(values, start, end);
-      exact[g] = options.search ? leastErrorScale(values, start, end, codebook, largest) : largest;
+      exact[g] = options.search
+        ? leastErrorScale(values, start, end, codebook, largest, options.importance)
+        : largest;
     }
     const scales = roundScales(exact, form.scales);
     const codes = new Uint8Array(values.length);

@@ -39,7 +39,7 @@ export const nvfp4Scheme = defineScheme({
   defaultBits: 4,
   defaultGranularity: { group: block },
   fixedForm: true,
-  options: ['search'],
+  options: ['search', 'importance'],
   parts: (_form, layout) => [
     { name: 'tensorScale', kind: 'float32', count: 1 },
     { name: 'scales', kind: 'e4m3', count: groupCount(layout) },
@@ -58,7 +58,8 @@ export const nvfp4Scheme = defineScheme({
       scales[g] = scaleOf(most / largestE2m1 / relative);
       if (options.search) {
         const wide = scaleOf(most / innerE2m1 / relative);
-        const error = (bits: number): number => e2m1Error(values, start, end, relative * e4m3Levels[bits]);
+        const error = (bits: number): number =>
+          e2m1Error(values, start, end, relative * e4m3Levels[bits], options.importance);
         if (error(wide) < error(scales[g])) scales[g] = wide;
       }
       const inverse = 1 / relative / e4m3Levels[scales[g]];

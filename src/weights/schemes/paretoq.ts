@@ -88,7 +88,7 @@ export const paretoqScheme = defineScheme({
   bitWidths: [...paretoqGrids.keys()],
   defaultBits: 2,
   defaultGranularity: 'row',
-  options: ['search'],
+  options: ['search', 'importance'],
   parts: ({ bits }, layout) => {
     const count = layout.rows * layout.columns;
     return [
@@ -104,10 +104,14 @@ export const paretoqScheme = defineScheme({
     const exact = new Float32Array(groupCount(layout));
     for (let g = 0; g < exact.length; g++) {
       const initial = paretoqInitial(values, starts[g], starts[g + 1], form.bits);
-      const searched = options.search !== false && form.bits !== 1;
-      exact[g] = searched
-        ? grid.perUnit * leastErrorStep(values, starts[g], starts[g + 1], grid, initial / grid.perUnit)
-        : initial;
+      // At 1 bit the mean magnitude is the best unless weights differ in importance.
+      const isBest = form.bits === 1 && !options.importance;
+      const largest = initial / grid.perUnit;
+      exact[g] =
+        options.search === false || isBest
+          ? initial
+          : grid.perUnit *
+            leastErrorStep(values, starts[g], starts[g + 1], grid, largest, options.importance);
     }
     const scales = roundScales(exact, form.scales);
     const codes = new Uint8Array(values.length);

@@ -65,7 +65,7 @@ describe('schemes', () => {
 
   it('refuse options, codes of others, and damaged headers, in one line', () => {
     expect(() => schemeOf('nf4').quantize(tensor, { actOrder: true })).toThrow(
-      'nf4: expected options among bits, granularity, scales, search, got actOrder',
+      'nf4: expected options among bits, granularity, scales, search, importance, got actOrder',
     );
     expect(() => schemeOf('mxfp4').quantize(tensor, { granularity: 'row' })).toThrow('got granularity');
     expect(() => schemeOf('int4').quantize(tensor, { granularity: { group: 0 } })).toThrow(UsageError);

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { schemes } from '../../../src/weights/registry.js';
 import { measureScheme } from '../../../src/weights/report.js';
+import type { SchemeOptions } from '../../../src/weights/scheme.js';
 import { leastErrorStep } from '../../../src/weights/step-search.js';
 import { gaussianTensor } from './support.js';
 
@@ -19,6 +20,35 @@ describe.each(searching)('%s, %f bits', (name, bits, scheme) => {
     const hasBest = (name === 'paretoq' && bits === 1) || (name.endsWith('-asym') && bits > 6);
     const least = hasBest ? -1e-9 : 0.001;
     expect(searched - without, `${searched} dB instead of ${without} dB`).toBeGreaterThan(least);
+  });
+});
+
+const weighted = searching.filter(([, , scheme]) => scheme.options?.includes('importance'));
+
+describe.each(weighted)('%s, %f bits', (_name, bits, scheme) => {
+  // Short rows: each has a scale of its own that importance can move.
+  const tensor = gaussianTensor(64, 48, 6);
+  const importance = tensor.values.map((_, i) => (i % 3 === 0 ? 100 : 1));
+  const weightedError = (back: Float32Array): number =>
+    back.reduce((sum, value, i) => sum + importance[i] * (value - tensor.values[i]) ** 2, 0);
+  const rows = scheme.options?.includes('granularity') ? ({ granularity: 'row' } as const) : {};
+  const error = (options: SchemeOptions): number =>
+    weightedError(scheme.dequantize(scheme.quantize(tensor, { bits, ...rows, ...options })));
+
+  it('favours what is important', () => {
+    expect(error({ importance })).toBeLessThan(error({ search: true }) * (1 - 1e-5));
+    // With equal importance it is the plain search.
+    const equal = new Float32Array(importance.length).fill(1);
+    expect(error({ importance: equal })).toBe(error({ search: true }));
+    expect(Number.isFinite(error({ importance: new Float32Array(importance.length) }))).toBe(true);
+  });
+
+  it('refuses importance that is none', () => {
+    const quantize = (values: Float32Array) => () => scheme.quantize(tensor, { bits, importance: values });
+    expect(quantize(new Float32Array(3))).toThrow('expected one importance for each of 3072 weights, got 3');
+    expect(quantize(importance.map((value, i) => (i === 5 ? -1 : value)))).toThrow(
+      'tensor gaussian: expected importances of at least 0, got -1',
+    );
   });
 });
 

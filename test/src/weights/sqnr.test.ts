@@ -85,8 +85,7 @@ describe("ParetoQ's search", () => {
       for (let k = 0; k < columns; k++) back[start + k] = levels[codes[k]] * alpha;
     }
     const fixed = distortionOf(rows.values, back).sqnr;
-    // The reference's ratios have two digits and one row behind them.
-    expect(Math.abs(fixed - expected), `${fixed}`).toBeLessThan(0.12);
+    expect(Math.abs(fixed - expected), `${fixed}`).toBeLessThan(0.05);
     const { sqnr } = measureScheme(schemeOf('paretoq'), rows, { bits });
     expect(sqnr).toBeGreaterThan(fixed);
     expect(sqnr).toBeLessThan(expected + 0.15);
