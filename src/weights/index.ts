@@ -42,3 +42,4 @@ export type { Granularity, QuantizedTensor, Scheme, SchemeOptions, WeightTensor 
 export { type DirectGrid, directGrid, roundStochastically, stepOnGrid } from './schemes/direct.js';
 export { type SignedBinaryCost, signedBinaryCost } from './signed-binary-cost.js';
 export * from './trainable/index.js';
+export { decodeLevels, encodeLevels, type LevelOptions, stepOfParameter } from './trellis-coded/index.js';

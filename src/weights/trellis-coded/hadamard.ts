@@ -55,7 +55,8 @@ function transformLine(values: Float64Array, start: number, stride: number, size
     for (let half = stride; half < block * stride; half *= 2) {
       for (let group = first; group < end; group += 2 * half) {
         for (let low = group; low < group + half; low += stride) {
-          const [a, b] = [values[low], values[low + half]];
+          const a = values[low];
+          const b = values[low + half];
           values[low] = a + b;
           values[low + half] = a - b;
         }
