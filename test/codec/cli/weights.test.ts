@@ -13,7 +13,7 @@ async function llama(): Promise<string> {
   return path('llama');
 }
 
-describe('codec weights quantize', () => {
+describe('codec weights quantize', { timeout: 180_000 }, () => {
   it('writes every format, with a report of bits and errors', async () => {
     const input = await llama();
     for (const [output, scheme, ...more] of [

@@ -267,7 +267,7 @@ describe('gguf', () => {
   });
 });
 
-describe('tlw', () => {
+describe('tlw', { timeout: 180_000 }, () => {
   const source = place.path('tiny.safetensors');
   const output = place.path('tiny.tlw');
 
