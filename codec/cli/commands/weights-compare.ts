@@ -1,6 +1,10 @@
 /** `codec weights compare`: what quantization did to the weights of a checkpoint, and to its size. */
 import { type Command, Option } from 'commander';
-import { type ComparisonTotal, compareCheckpoints } from '../../../src/weights/files/compare.js';
+import {
+  type Comparison,
+  type ComparisonTotal,
+  compareCheckpoints,
+} from '../../../src/weights/files/compare.js';
 import { openCheckpoint } from '../../../src/weights/files/open.js';
 import { about, type Context } from '../context.js';
 import { examples } from '../manual.js';
@@ -24,6 +28,16 @@ function totalLine(title: string, total: ComparisonTotal): string {
     `cosine ${total.cosine.toFixed(6)}`,
     `saturated ${(100 * total.saturation).toFixed(3)} %`,
   ].join(', ');
+}
+
+/** Tensors that were not compared, a line for each reason. */
+function skippedLines(skipped: Comparison['skipped']): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const { name, reason } of skipped) byReason.set(reason, [...(byReason.get(reason) ?? []), name]);
+  return [...byReason].map(([reason, names]) => {
+    const others = names.length > 1 ? ` and ${count(names.length - 1)} more` : '';
+    return `${names[0]}${others}: not compared: ${reason}`;
+  });
 }
 
 async function run(context: Context, original: string, quantized: string, options: Options): Promise<void> {
@@ -52,7 +66,7 @@ async function run(context: Context, original: string, quantized: string, option
         });
       }
       for (const line of reportTable(tensors)) context.print(line);
-      for (const { name, reason } of found.skipped) context.print(`${name}: not compared: ${reason}`);
+      for (const line of skippedLines(found.skipped)) context.print(line);
       context.print(totalLine('quantized', found.quantized));
       context.print(totalLine('whole file', found.whole));
       context.print(

@@ -60,13 +60,14 @@ class Sums {
     }
   }
 
-  total(bits = this.bits): ComparisonTotal {
+  /** @param all elements that the bits are for, those included that are no weights. */
+  total(bits = this.bits, all = this.weights): ComparisonTotal {
     const share = (value: number): number => (this.weights === 0 ? 0 : value / this.weights);
     const norm = Math.sqrt(this.#energy * this.#energyAfter);
     return {
-      weights: this.weights,
+      weights: all,
       bits,
-      bitsPerWeight: share(bits),
+      bitsPerWeight: all === 0 ? 0 : bits / all,
       meanSquaredError: share(this.#error),
       sqnr: this.#error === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(this.#energy / this.#error),
       cosine: norm === 0 ? 1 : this.#product / norm,
@@ -127,7 +128,10 @@ export async function compareCheckpoints(
     tensors,
     skipped,
     quantized: quantizedSums.total(),
-    whole: allSums.total(8 * after.fileBytes),
+    whole: allSums.total(
+      8 * after.fileBytes,
+      after.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0),
+    ),
     bytesBefore: before.fileBytes,
     bytesAfter: after.fileBytes,
   };
