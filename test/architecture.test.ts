@@ -45,7 +45,7 @@ const layers: Readonly<Record<string, readonly string[]>> = (() => {
     'src/engines': ['src/errors.ts', 'src/graph', 'src/io'],
     'codec/exact': ['src/errors.ts', 'src/graph'],
     'codec/networks': ['src/errors.ts', 'src/graph'],
-    'codec/format': ['src/errors.ts'],
+    'codec/format': ['src/errors.ts', 'src/io'],
     'codec/quantizers': ['src/errors.ts', 'codec/entropy', 'codec/format', 'trellis'],
     'codec/model': [...bottom, 'codec/networks', 'codec/format', 'codec/quantizers'],
     // Sets quantizers up from models.

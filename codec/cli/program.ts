@@ -23,6 +23,7 @@ import { addNetworks } from './commands/networks.js';
 import { addPackModel } from './commands/pack-model.js';
 import { addSweep } from './commands/sweep.js';
 import { addTrain } from './commands/train.js';
+import { addWeights } from './commands/weights.js';
 import { Context, describeError, FileError, type Streams, stackOf } from './context.js';
 import { addManual } from './manual.js';
 import { verboseOption } from './options.js';
@@ -75,6 +76,7 @@ export function buildProgram(context: Context): Command {
   addEval(program, context);
   addFindClose(program, context);
   addDatasets(program, context);
+  addWeights(program, context);
   addBench(program, context);
   addDemo(program, context);
   addManual(program, (text) => context.print(text));

@@ -7,7 +7,7 @@
  */
 
 import { FormatError, IntegrityError, UnsupportedError, UsageError } from '../../src/errors.js';
-import { crc32c } from './crc32c.js';
+import { crc32c } from '../../src/io/crc32c.js';
 
 /** Registered extension and MIME type. */
 export const fileExtension = '.tlc';

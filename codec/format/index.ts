@@ -5,6 +5,7 @@
  * coding, and runs in browsers as it is.
  */
 
+export { crc32c, crc32cOfIntegers } from '../../src/io/crc32c.js';
 export {
   type Chunk,
   chunkIsIntact,
@@ -32,7 +33,6 @@ export {
   tileIsIntact,
   writeContainer,
 } from './container.js';
-export { crc32c, crc32cOfIntegers } from './crc32c.js';
 export {
   formatHeader,
   formatVersion,

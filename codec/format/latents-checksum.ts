@@ -6,7 +6,7 @@
  * then says so instead of showing a wrong picture, and a tile of another file cannot slip in.
  */
 
-import { crc32c } from './crc32c.js';
+import { crc32c } from '../../src/io/crc32c.js';
 
 /**
  * Checksum of a picture: the CRC32C of its tiles' checksums in tile order, four bytes each, most significant

@@ -31,7 +31,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** Turns an error of the file system into a one-line UsageError; ours pass through. */
-function fileError(action: 'read' | 'written', path: string, error: unknown): Error {
+export function fileError(action: 'read' | 'written', path: string, error: unknown): Error {
   if (error instanceof CodecError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
@@ -39,7 +39,7 @@ function fileError(action: 'read' | 'written', path: string, error: unknown): Er
 }
 
 /** Follows links, so that a write replaces the file and not the link to it. */
-async function target(path: string): Promise<string> {
+export async function linkTarget(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch {
@@ -88,7 +88,7 @@ export async function writeFileAtomic(
   options: WriteOptions = {},
 ): Promise<void> {
   const overwrite = options.overwrite ?? true;
-  const real = await target(path);
+  const real = await linkTarget(path);
   const existing = await stat(real).catch(() => undefined);
   const temporary = join(
     dirname(real),

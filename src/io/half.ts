@@ -97,21 +97,47 @@ export function float16ToFloat32(bits: Uint16Array, out = new Float32Array(bits.
  */
 export function float32ToFloat16(values: Float32Array, out = new Uint16Array(values.length)): Uint16Array {
   checkOut(out, values.length, 'float32ToFloat16');
-  const { base, shift, hidden } = narrow();
+  const tables = narrow();
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i];
-    if ((word & 0x7fffffff) > 0x7f800000) {
-      out[i] = ((word >>> 16) & 0x8000) | 0x7e00 | ((word >>> 13) & 0x1ff);
-      continue;
-    }
-    const index = word >>> 23;
-    const places = shift[index];
-    const mantissa = (word & 0x7fffff) | hidden[index];
-    const rounding = (1 << (places - 1)) - 1 + ((mantissa >>> places) & 1);
-    out[i] = base[index] + ((mantissa + rounding) >>> places);
-  }
+  for (let i = 0; i < words.length; i++) out[i] = narrowWord(words[i], tables);
   return out;
+}
+
+/** Bits of a float32 to bits of the nearest binary16. */
+function narrowWord(word: number, { base, shift, hidden }: NarrowTables): number {
+  if ((word & 0x7fffffff) > 0x7f800000) return ((word >>> 16) & 0x8000) | 0x7e00 | ((word >>> 13) & 0x1ff);
+  const index = word >>> 23;
+  const places = shift[index];
+  const mantissa = (word & 0x7fffff) | hidden[index];
+  const rounding = (1 << (places - 1)) - 1 + ((mantissa >>> places) & 1);
+  return base[index] + ((mantissa + rounding) >>> places);
+}
+
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
+
+/**
+ * Bit pattern of the binary16 nearest to one number, as `float32ToFloat16` for arrays.
+ *
+ * @param value rounded to float32 first
+ * @returns 0..65535
+ * @example
+ * float16Bits(1); // 0x3c00
+ */
+export function float16Bits(value: number): number {
+  single[0] = value;
+  return narrowWord(singleBits[0], narrow());
+}
+
+/**
+ * The number behind one binary16 bit pattern.
+ *
+ * @param bits 0..65535
+ * @example
+ * float16Value(0xc000); // -2
+ */
+export function float16Value(bits: number): number {
+  return wide()[bits];
 }
 
 /**

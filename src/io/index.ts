@@ -3,6 +3,8 @@
  * file system; browsers import image.js, png.js, half.js and safetensors.js directly.
  */
 
+export * from './byte-file.js';
+export * from './crc32c.js';
 export * from './files.js';
 export * from './formats.js';
 export * from './half.js';

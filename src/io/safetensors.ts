@@ -11,7 +11,7 @@
 import { FormatError, UnsupportedError, UsageError } from '../errors.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.js';
 
-/** The typed array that holds each element type; F16 and BF16 as bit patterns, BOOL as 0 and 1. */
+/** The typed array that holds each element type; F16, BF16 and F8 as bit patterns, BOOL as 0 and 1. */
 const arrays = {
   F64: Float64Array,
   I64: BigInt64Array,
@@ -26,6 +26,9 @@ const arrays = {
   I8: Int8Array,
   U8: Uint8Array,
   BOOL: Uint8Array,
+  F8_E4M3: Uint8Array,
+  F8_E5M2: Uint8Array,
+  F8_E8M0: Uint8Array,
 } as const;
 
 /** Element types this reader and writer know. */
@@ -220,6 +223,46 @@ export function parseSafetensors(bytes: Uint8Array): {
   return { tensors, metadata };
 }
 
+/**
+ * Writes a header alone, for files too large to hold: the file is this and then the tensors' bytes, back to back.
+ *
+ * @param tensors in the order of their bytes, each with the bytes that it takes
+ * @param metadata strings by name
+ * @throws UsageError for names that come twice or stand for the metadata
+ * @example
+ * safetensorsHeader([{ name: 'a', dtype: 'U8', shape: [2], bytes: 2 }], {}).length; // => 64
+ */
+export function safetensorsHeader(
+  tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number }[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  // Text by hand: an object would move names that look like integers to the front.
+  const members: string[] = [];
+  const keys = Object.keys(metadata).sort(byText);
+  if (keys.length > 0) {
+    const texts = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(String(metadata[key]))}`);
+    members.push(`"__metadata__":{${texts.join(',')}}`);
+  }
+  const names = new Set(['__metadata__']);
+  let position = 0;
+  for (const { name, dtype, shape, bytes } of tensors) {
+    if (names.has(name)) throw new UsageError(`Expected a name of its own for tensor ${quote(name)}`);
+    names.add(name);
+    const end = position + bytes;
+    members.push(
+      `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [position, end] })}`,
+    );
+    position = end;
+  }
+  const text = new TextEncoder().encode(`{${members.join(',')}}`);
+  const length = Math.ceil(text.length / 8) * 8;
+  const bytes = new Uint8Array(8 + length);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.fill(0x20, 8);
+  bytes.set(text, 8);
+  return bytes;
+}
+
 function byText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -257,30 +300,15 @@ export function serializeSafetensors(
   const sorted = [...tensors].sort(
     ([a, x], [b, y]) => dtypeSize(y.dtype) - dtypeSize(x.dtype) || byText(a, b),
   );
-  // Text by hand: an object would move names that look like integers to the front.
-  const members: string[] = [];
-  const keys = Object.keys(metadata).sort(byText);
-  if (keys.length > 0) {
-    const texts = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(String(metadata[key]))}`);
-    members.push(`"__metadata__":{${texts.join(',')}}`);
-  }
-  let position = 0;
-  for (const [name, tensor] of sorted) {
-    checkTensor(name, tensor);
-    const end = position + tensor.data.byteLength;
-    const { dtype, shape } = tensor;
-    members.push(
-      `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [position, end] })}`,
-    );
-    position = end;
-  }
-  const text = new TextEncoder().encode(`{${members.join(',')}}`);
-  const length = Math.ceil(text.length / 8) * 8;
-  const bytes = new Uint8Array(8 + length + position);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  bytes.fill(0x20, 8, 8 + length);
-  bytes.set(text, 8);
-  let offset = 8 + length;
+  for (const [name, tensor] of sorted) checkTensor(name, tensor);
+  const header = safetensorsHeader(
+    sorted.map(([name, { dtype, shape, data }]) => ({ name, dtype, shape, bytes: data.byteLength })),
+    metadata,
+  );
+  const length = sorted.reduce((sum, [, { data }]) => sum + data.byteLength, header.length);
+  const bytes = new Uint8Array(length);
+  bytes.set(header);
+  let offset = header.length;
   for (const [, { data }] of sorted) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
     offset += data.byteLength;
@@ -291,6 +319,7 @@ export function serializeSafetensors(
 /**
  * The values of a tensor as float32: F16, BF16 and F32 exactly, wider types rounded. F32 data is not copied.
  *
+ * @throws UnsupportedError for floats of 8 bits
  * @example
  * toFloat32({ dtype: 'F16', shape: [1], data: Uint16Array.of(0x3c00) }); // Float32Array [1]
  */
@@ -302,6 +331,10 @@ export function toFloat32(tensor: SafeTensor): Float32Array {
       return float16ToFloat32(tensor.data);
     case 'BF16':
       return bfloat16ToFloat32(tensor.data);
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+    case 'F8_E8M0':
+      throw new UnsupportedError(`Expected a dtype that can be made float32, got ${tensor.dtype}`);
     case 'I64':
     case 'U64':
       return Float32Array.from(tensor.data as Iterable<bigint>, Number);

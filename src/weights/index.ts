@@ -4,8 +4,18 @@
  *     weights -> Scheme.quantize -> codes and parameters -> Scheme.pack -> bytes
  *     bytes -> Scheme.unpack -> codes and parameters -> Scheme.dequantize -> weights
  *
- * registry.ts names the schemes, filter.ts says which tensor takes which, report.ts what came of it.
+ * registry.ts names the schemes, filter.ts says which tensor takes which, report.ts what came of it. files/ reads and writes
+ * checkpoints (Node only).
  */
+
+export type { Checkpoint, StoredTensor } from './files/checkpoint.js';
+export { type Comparison, compareCheckpoints } from './files/compare.js';
+export { ggufOutput } from './files/gguf-output.js';
+export { openCheckpoint } from './files/open.js';
+export { type OutputFormat, safetensorsOutput, tlwOutput } from './files/output.js';
+export { type PlannedTensor, planTensors } from './files/plan.js';
+export { type QuantizeOptions, type QuantizeResult, quantizeCheckpoint } from './files/quantize.js';
+export { meetTarget } from './files/target-rate.js';
 export {
   choose,
   defaultKeep,

@@ -3,6 +3,7 @@
  * line takes them: `int4`, `hqq:3`, `gptq:4:128` are a name, the bits of a code and the columns of a group.
  */
 import { UsageError } from '../errors.js';
+import { blockSchemes } from './blocks/block-scheme.js';
 import type { Granularity, Scheme, SchemeOptions } from './scheme.js';
 import { bitShiftScheme } from './schemes/bit-shift.js';
 import { directScheme } from './schemes/direct.js';
@@ -34,6 +35,7 @@ export const schemes: readonly Scheme[] = [
   directScheme,
   signedBinaryScheme,
   ...trellisCodedSchemes,
+  ...blockSchemes,
 ];
 
 /** Names of all schemes. */

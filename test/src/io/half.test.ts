@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
   bfloat16ToFloat32,
+  float16Bits,
   float16ToFloat32,
+  float16Value,
   float32ToBfloat16,
   float32ToFloat16,
 } from '../../../src/io/half.js';
@@ -74,6 +76,12 @@ describe('float16', () => {
   it('works on views that do not start at the buffer', () => {
     const values = Float32Array.of(9, 1, 2).subarray(1);
     expect([...float32ToFloat16(values)]).toEqual([0x3c00, 0x4000]);
+  });
+
+  it('does the same with single numbers', () => {
+    const values = Float32Array.of(0.1, -65519, 65520, 2 ** -25, 3 * 2 ** -25, -0);
+    expect([...values].map(float16Bits)).toEqual([...float32ToFloat16(values)]);
+    expect([0x3c00, 0x8001, 0xfc00].map(float16Value)).toEqual([1, -(2 ** -24), Number.NEGATIVE_INFINITY]);
   });
 
   it('refuses an output of another length', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { crc32c, crc32cOfIntegers, pictureChecksum } from '../../../codec/format/index.js';
-import { seededBytes } from './samples.js';
+import { pictureChecksum } from '../../../codec/format/index.js';
+import { crc32c, crc32cOfIntegers } from '../../../src/io/crc32c.js';
+import { seededBytes } from '../../codec/format/samples.js';
 
 /** The definition, one bit at a time. */
 function crc32cBitwise(bytes: Uint8Array): number {

@@ -1,5 +1,5 @@
 /**
- * CRC32C (Castagnoli), the checksum of chunks and of decoded latents (docs/FORMAT.md, "Checksums").
+ * CRC32C (Castagnoli), the checksum of chunks and of decoded latents (docs/FORMAT.md, "Checksums"; docs/WEIGHTS.md).
  *
  * Reflected polynomial 0x82F63B78, initial value and final xor 0xFFFFFFFF: the function of iSCSI, ext4 and
  * the SSE4.2 `crc32` instruction; crc32c("123456789") = 0xE3069283. Eight tables of 256 entries take eight
