@@ -21,6 +21,7 @@ import { type AdaptedParts, adaptationObjective } from './adaptation-objective.j
 import { measureHabits } from './fit-offsets.js';
 import { fitQuantization, fitSet } from './fit-quantization.js';
 import { type AnalysedPicture, analysePicture, fitTables } from './fit-tables.js';
+import type { OptimizerName } from './optimizer.js';
 import type { Photographs } from './photographs.js';
 import { drawPool, poolBatch, type QuantizedCrop } from './real-latents.js';
 import { emaDecayAt, learningRateAt, type Schedule } from './schedule.js';
@@ -46,6 +47,7 @@ export interface FinetuneOptions {
   readonly crop: number;
   readonly pool: number;
   readonly learningRate: number;
+  readonly optimizer: OptimizerName;
   /** Factors by which the price of a bit grows at the start of each round. */
   readonly prices: readonly number[];
 }
@@ -59,7 +61,8 @@ export const defaultFinetuneOptions: FinetuneOptions = {
   batch: 2,
   crop: 512,
   pool: 256,
-  learningRate: 1e-4,
+  learningRate: 5e-5,
+  optimizer: 'adam',
   prices: [1, 1],
 };
 
@@ -225,13 +228,13 @@ export async function finetune(run: FinetuneRun): Promise<ParsedModel | undefine
 }
 
 function createTrainer(run: FinetuneRun, model: ParsedModel): Promise<StepEngine> {
-  const { batch, crop, parts } = run.options;
+  const { batch, crop, parts, optimizer } = run.options;
   const settings: TrainerOptions = {
     batch,
     height: crop,
     width: crop,
     clipNorm,
-    optimizer: 'adam',
+    optimizer,
     threads: run.threads,
     objective: adaptationObjective(parts),
   };

@@ -15,6 +15,7 @@ import {
   finetune,
 } from '../../../src/training/finetune.js';
 import { finetuneFile, loadFinetune, saveFinetune } from '../../../src/training/finetune-checkpoint.js';
+import { type OptimizerName, optimizers } from '../../../src/training/optimizer.js';
 import { validateReal } from '../../../src/training/real-validation.js';
 import { TorchTrainer } from '../../../src/training/torch-trainer.js';
 import { coderOf } from '../../coder.js';
@@ -53,6 +54,7 @@ interface Options {
   readonly crop: number;
   readonly pool: number;
   readonly learningRate: number;
+  readonly optimizer: OptimizerName;
   readonly prices?: readonly number[];
   readonly seed: number;
   readonly engine: 'onnxruntime' | 'torch';
@@ -74,9 +76,9 @@ function pricesFrom(text: string): number[] {
 }
 
 function finetuneOptions(options: Options): FinetuneOptions {
-  const { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, seed } = options;
+  const { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, optimizer, seed } = options;
   const prices = options.prices ?? Array.from({ length: rounds }, () => 1);
-  return { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, seed, prices };
+  return { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, optimizer, seed, prices };
 }
 
 /** Where to begin: the run's last checkpoint, or the model; the options that decide the course come with it. */
@@ -287,6 +289,11 @@ export function addFinetune(program: Command, context: Context): void {
       new Option('--learning-rate <x>', 'highest learning rate')
         .argParser(numberFrom(1e-9, 10))
         .default(defaults.learningRate),
+    )
+    .addOption(
+      new Option('--optimizer <name>', 'turns gradients into steps; soap needs torch')
+        .choices(optimizers)
+        .default(defaults.optimizer),
     )
     .option(
       '--prices <list>',
