@@ -48,6 +48,11 @@ export interface FinetuneOptions {
   readonly pool: number;
   readonly learningRate: number;
   readonly optimizer: OptimizerName;
+  /**
+   * Part of the weights at the start of a round that stays in their final average, 0 to 1: what short training on few
+   * pictures has learnt by heart averages out (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+   */
+  readonly keep: number;
   /** Factors by which the price of a bit grows at the start of each round. */
   readonly prices: readonly number[];
 }
@@ -63,6 +68,7 @@ export const defaultFinetuneOptions: FinetuneOptions = {
   pool: 256,
   learningRate: 5e-5,
   optimizer: 'adam',
+  keep: 0.5,
   prices: [1, 1],
 };
 
@@ -156,6 +162,20 @@ async function roundQuantizations(coder: Coder, run: FinetuneRun, round: number)
     factor === 1
       ? fitTables(coder.entropy, quantization, set.pictures, { rounds: 1 })
       : fitQuantization(coder.entropy, withPrice(quantization, factor), set, { rounds: 1 }),
+  );
+}
+
+/** Averages of the trained weights and those that the model has, element by element. */
+function blended(
+  { parameters }: ParsedModel,
+  trained: ReadonlyMap<string, Float32Array>,
+  keep: number,
+): Map<string, Float32Array> {
+  return new Map(
+    [...trained].map(([name, values]) => {
+      const before = parameters.get(name)!;
+      return [name, values.map((value, n) => (1 - keep) * value + keep * before[n])];
+    }),
   );
 }
 
@@ -259,7 +279,7 @@ async function playRound(
     run.onPool?.(round, crops),
   );
   if (!(await takeSteps(run, model, trainer, pool, round, done))) return undefined;
-  const weights = await trainer.values('ema');
+  const weights = blended(model, await trainer.values('ema'), run.options.keep);
   const habits = measureHabits(coder.entropy, quantizations[0], await analysed(coder, run));
   return learntModel(model, weights, quantizations, habits);
 }

@@ -55,6 +55,7 @@ interface Options {
   readonly pool: number;
   readonly learningRate: number;
   readonly optimizer: OptimizerName;
+  readonly keep: number;
   readonly prices?: readonly number[];
   readonly seed: number;
   readonly engine: 'onnxruntime' | 'torch';
@@ -76,9 +77,10 @@ function pricesFrom(text: string): number[] {
 }
 
 function finetuneOptions(options: Options): FinetuneOptions {
-  const { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, optimizer, seed } = options;
+  const { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, optimizer, keep, seed } =
+    options;
   const prices = options.prices ?? Array.from({ length: rounds }, () => 1);
-  return { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, optimizer, seed, prices };
+  return { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, optimizer, keep, seed, prices };
 }
 
 /** Where to begin: the run's last checkpoint, or the model; the options that decide the course come with it. */
@@ -294,6 +296,11 @@ export function addFinetune(program: Command, context: Context): void {
       new Option('--optimizer <name>', 'turns gradients into steps; soap needs torch')
         .choices(optimizers)
         .default(defaults.optimizer),
+    )
+    .addOption(
+      new Option('--keep <part>', 'of the weights before, in the average with the trained ones')
+        .argParser(numberFrom(0, 1))
+        .default(defaults.keep),
     )
     .option(
       '--prices <list>',

@@ -67,6 +67,7 @@ const options: FinetuneOptions = {
   batch: 2,
   crop: 64,
   pool: 4,
+  keep: 0,
   prices: [1, 1.2],
 };
 
@@ -207,6 +208,21 @@ describe('finetune', () => {
     expect(tuned.habits!.some((habit) => habit !== 0)).toBe(true);
     expect([...tuned.tables.quantizers.keys()]).toEqual([...model.tables.quantizers.keys()]);
     expect(tuned.id).not.toBe(model.id);
+  });
+
+  it('averages with the weights before as much as is asked for', async () => {
+    const few = { rounds: 1, prices: [1], steps: 2 };
+    const [none, half, all] = await Promise.all(
+      [0, 0.5, 1].map(async (keep) => (await finetune(runWith({}, { ...few, keep })))!),
+    );
+    expect(changed(all)).toEqual([]);
+    const name = 'synthesis.out.weight';
+    const [before, trained, blend] = [model, none, half].map((one) => one.parameters.get(name)!);
+    expect(changed(none)).toContain(name);
+    blend.forEach((value, n) => {
+      // Weights are stored as half floats.
+      expect(Math.abs(value - (before[n] + trained[n]) / 2)).toBeLessThan(1e-3 * Math.abs(value) + 1e-6);
+    });
   });
 
   it('trains the decoder alone where that is asked for, and raises the price of a bit', async () => {
