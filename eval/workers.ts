@@ -38,8 +38,11 @@ class Worker {
     let kept: Promise<void> = Promise.resolve();
     const reply = await new Promise<Reply>((resolve, reject) => {
       const onMessage = (message: Reply): void => {
-        if (message.type === 'result') kept = kept.then(() => onResult(message.result));
-        else settle(() => resolve(message));
+        if (message.type === 'result') {
+          kept = kept.then(() => onResult(message.result));
+          // Awaited below. Where the worker ends first, as with Ctrl-C in both, nobody would have heard of its failure.
+          kept.catch(() => {});
+        } else settle(() => resolve(message));
       };
       const onExit = (code: number | null, signal: string | null): void => {
         this.#child = undefined;

@@ -1,6 +1,7 @@
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { CodecSpec } from '../../eval/codec-specs.js';
 import type { Measurement } from '../../eval/measure.js';
@@ -89,5 +90,26 @@ writeFileSync(to, readFileSync(from));`,
       ['failing', 0],
     ]);
     expect(evaluation.codecs[2].perImage[0]!.psnr).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('and the process that asked them end together with Ctrl-C, which reaches them all, in a line that says so', async () => {
+    // Enough pictures that the run is interrupted in its middle.
+    const { images } = await dataset(Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`p${n}`, 96])));
+    const folder = dirname(images[0].path);
+    const command = join(packageRoot(), 'dist', 'codec', 'cli', 'main.js');
+    const settings = ['-m', tinyModelPath, '--engine', 'wasm', '--jobs', '2', '--out', path('out')];
+    const child = spawn(process.execPath, [command, 'eval', folder, '--competitors', 'jpeg', ...settings], {
+      detached: true,
+    });
+    let told = '';
+    child.stderr.on('data', (chunk) => {
+      // The first line of progress; a group's number is that of its first process.
+      if (/left/.test(chunk) && !/left/.test(told)) process.kill(-child.pid!, 'SIGINT');
+      told += chunk;
+    });
+    const status = await new Promise((resolve) => child.on('close', resolve));
+    expect(told).toMatch(/stopped with \d+ results in .*; the same command goes on\n$/);
+    expect(told).not.toContain('Node.js v');
+    expect(status).toBe(1);
   });
 });
