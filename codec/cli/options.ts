@@ -60,6 +60,20 @@ export const threadsOption = (): Option =>
     .argParser(wholeFrom(0, 256))
     .default(0);
 
+/** What makes the steps of training and fine-tuning, and how PyTorch does. */
+export const stepEngineOption = (): Option =>
+  new Option('--engine <name>', 'what makes the steps; torch needs python3 with PyTorch')
+    .choices(['onnxruntime', 'torch'])
+    .default('onnxruntime');
+
+export const deviceOption = (): Option =>
+  new Option('--device <name>', 'device of torch: cpu, cuda, cuda:1 (default: cuda where there is one)');
+
+export const precisionOption = (): Option =>
+  new Option('--precision <name>', 'arithmetic of torch between the layers')
+    .choices(['float32', 'bf16'])
+    .default('float32');
+
 export const modelOption = (meaning: string): Option => new Option('-m, --model <name or file>', meaning);
 export const jsonOption = (): Option => new Option('--json', 'print the results as JSON on standard output');
 export const verboseOption = (): Option =>

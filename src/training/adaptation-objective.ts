@@ -63,9 +63,11 @@ export function adaptationObjective(parts: AdaptedParts): ObjectiveBuilder {
     });
     const distortion = mean(square(sub(reconstruction, x)), [1, 2, 3]);
     const latentBits = parts === 'decoder' ? undefined : modelledBits(graph, p, config, size, hat, passes);
-    const rate = latentBits ? add(bits, latentBits) : mul(bits, 1);
+    // Outputs must be operations: what is only handed on is multiplied by 1.
+    const given = mul(bits, 1);
+    const rate = latentBits ? add(bits, latentBits) : given;
     const cost = add(mul(mul(distortion, lambda), 255 * 255), rate);
-    return { loss: mean(mul(cost, weight)), distortion, rate, hyperRate: mul(bits, 1) };
+    return { loss: mean(mul(cost, weight)), distortion, rate, hyperRate: given };
   };
 }
 

@@ -7,7 +7,7 @@
  * as its parameter `form`: [bits, granularity code, 1 for float16 scales], bits in hundredths.
  */
 import { FormatError, UsageError } from '../errors.js';
-import { elementCount, type Layout, layoutOf } from './layout.js';
+import { elementCount, groupCount, type Layout, layoutOf } from './layout.js';
 import {
   packBits,
   packedLength,
@@ -82,6 +82,17 @@ const granularityOf = (code: number): Granularity =>
 
 const formParameter = ({ bits, granularity, scales }: Form): Int32Array =>
   Int32Array.of(Math.round(bits * 100), granularityCode(granularity), scales === 'float16' ? 1 : 0);
+
+/** Parts of schemes with a scale for each group and a code for each weight; codes of 1.58 bits have three values. */
+export function scalesAndCodes({ bits }: Form, layout: Layout): Part[] {
+  const count = layout.rows * layout.columns;
+  return [
+    { name: 'scales', kind: 'scales', count: groupCount(layout) },
+    bits === 1.58
+      ? { name: 'codes', kind: 'trits', count }
+      : { name: 'codes', kind: 'bits', width: bits, count },
+  ];
+}
 
 /** The form that a tensor was quantized with. */
 export function formOf({ parameters, name }: QuantizedTensor): Form {

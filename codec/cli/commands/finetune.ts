@@ -1,7 +1,7 @@
 /** `codec finetune`: trains decoder and entropy networks of a model on latents that its own quantizers have quantized. */
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { loadOnnxRuntime } from '../../../src/engines/onnxruntime.js';
 import type { TorchPrecision } from '../../../src/engines/torch.js';
 import { UsageError } from '../../../src/errors.js';
@@ -28,10 +28,13 @@ import { quantizationOf } from '../../quantizers/registry.js';
 import { about, type Context, FileError, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import {
+  deviceOption,
   exists,
   modelNamed,
   multipleOf64,
   numberFrom,
+  precisionOption,
+  stepEngineOption,
   threadsOption,
   verboseOption,
   wholeFrom,
@@ -70,11 +73,7 @@ interface Options {
 const fitting = { pictures: 32, crop: 384 } as const;
 const validating = { pictures: 8, crop: 384, qualities: [10, 30, 50, 70, 90] } as const;
 
-function pricesFrom(text: string): number[] {
-  const factors = text.split(',').map(numberFrom(0.01, 100));
-  if (factors.length === 0) throw new InvalidArgumentError('Expected factors with commas between them.');
-  return factors;
-}
+const pricesFrom = (text: string): number[] => text.split(',').map(numberFrom(0.01, 100));
 
 function finetuneOptions(options: Options): FinetuneOptions {
   const { quantizers, parts, rounds, steps, batch, crop, pool, learningRate, optimizer, keep, seed } =
@@ -312,17 +311,9 @@ export function addFinetune(program: Command, context: Context): void {
         .argParser(wholeFrom(0, 2 ** 32 - 1))
         .default(defaults.seed),
     )
-    .addOption(
-      new Option('--engine <name>', 'what makes the steps; torch needs python3 with PyTorch')
-        .choices(['onnxruntime', 'torch'])
-        .default('onnxruntime'),
-    )
-    .option('--device <name>', 'device of torch: cpu, cuda, cuda:1 (default: cuda where there is one)')
-    .addOption(
-      new Option('--precision <name>', 'arithmetic of torch between the layers')
-        .choices(['float32', 'bf16'])
-        .default('float32'),
-    )
+    .addOption(stepEngineOption())
+    .addOption(deviceOption())
+    .addOption(precisionOption())
     .option('--resume', "continue from the run's checkpoint, with its options")
     .addOption(
       new Option('--checkpoint-every <n>', 'steps between checkpoints').argParser(wholeFrom(1)).default(500),

@@ -33,7 +33,17 @@ import {
 } from '../../networks/config.js';
 import { about, type Context, FileError } from '../context.js';
 import { examples } from '../manual.js';
-import { exists, jsonOption, multipleOf64, numberFrom, verboseOption, wholeFrom } from '../options.js';
+import {
+  deviceOption,
+  exists,
+  jsonOption,
+  multipleOf64,
+  numberFrom,
+  precisionOption,
+  stepEngineOption,
+  verboseOption,
+  wholeFrom,
+} from '../options.js';
 import { openPhotographs } from '../photographs.js';
 import { count } from '../text.js';
 import { TrainingLog } from '../training-log.js';
@@ -320,17 +330,9 @@ export function addTrain(program: Command, context: Context): void {
       ).choices(optimizers),
     )
     .option('--seed <n>', `decides every random choice (default: ${seed})`, wholeFrom(0, 2 ** 32 - 1))
-    .addOption(
-      new Option('--engine <name>', 'what makes the steps; torch needs python3 with PyTorch')
-        .choices(['onnxruntime', 'torch'])
-        .default('onnxruntime'),
-    )
-    .option('--device <name>', 'device of torch: cpu, cuda, cuda:1 (default: cuda where there is one)')
-    .addOption(
-      new Option('--precision <name>', 'arithmetic of torch between the layers')
-        .choices(['float32', 'bf16'])
-        .default('float32'),
-    )
+    .addOption(stepEngineOption())
+    .addOption(deviceOption())
+    .addOption(precisionOption())
     .option('--export <folder>', 'do not train: write a folder that python3 trains on a machine without Node')
     .addOption(
       new Option('--export-size <MB>', 'pictures in that folder').argParser(wholeFrom(1)).default(45),

@@ -10,7 +10,7 @@
  */
 import { Random } from '../../training/random.js';
 import { groupCount } from '../layout.js';
-import { defineScheme, parameterOf } from '../recipe.js';
+import { defineScheme, parameterOf, scalesAndCodes } from '../recipe.js';
 import { largestMagnitude, meanMagnitude, roundHalfEven } from '../rounding.js';
 import { roundScales } from '../scales.js';
 import { leastErrorStep } from '../step-search.js';
@@ -79,15 +79,7 @@ export const directScheme = defineScheme({
   defaultBits: 1.58,
   defaultGranularity: 'tensor',
   options: ['search', 'importance', 'seed'],
-  parts: ({ bits }, layout) => {
-    const count = layout.rows * layout.columns;
-    return [
-      { name: 'scales', kind: 'scales', count: groupCount(layout) },
-      bits === 1.58
-        ? { name: 'codes', kind: 'trits', count }
-        : { name: 'codes', kind: 'bits', width: bits, count },
-    ];
-  },
+  parts: scalesAndCodes,
   quantize: ({ values, layout, form, options }) => {
     const { starts } = layout;
     const grid = directGrid(form.bits);

@@ -12,7 +12,7 @@
  */
 import { groupCount } from '../layout.js';
 import { fillFromLevels } from '../levels.js';
-import { defineScheme, parameterOf } from '../recipe.js';
+import { defineScheme, parameterOf, scalesAndCodes } from '../recipe.js';
 import { largestMagnitude, meanMagnitude, roundHalfEven } from '../rounding.js';
 import { roundScales } from '../scales.js';
 import { leastErrorStep, type UniformGrid } from '../step-search.js';
@@ -89,15 +89,7 @@ export const paretoqScheme = defineScheme({
   defaultBits: 2,
   defaultGranularity: 'row',
   options: ['search', 'importance'],
-  parts: ({ bits }, layout) => {
-    const count = layout.rows * layout.columns;
-    return [
-      { name: 'scales', kind: 'scales', count: groupCount(layout) },
-      bits === 1.58
-        ? { name: 'codes', kind: 'trits', count }
-        : { name: 'codes', kind: 'bits', width: bits, count },
-    ];
-  },
+  parts: scalesAndCodes,
   quantize: ({ values, layout, form, options }) => {
     const { starts } = layout;
     const grid = gridOf(form.bits);
