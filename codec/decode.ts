@@ -28,6 +28,7 @@ import { type RatePoint, ratePointOf } from './model/rate-point.js';
 import { contextPasses } from './networks/config.js';
 import { fromPlanes } from './pixels.js';
 import { type Quantization, quantizationOf } from './quantizers/registry.js';
+import { pastePasses } from './tile-latents.js';
 import type { EngineName } from './transform-engine.js';
 
 export interface DecodeOptions {
@@ -89,23 +90,7 @@ function assemble(grid: TileGrid, decoded: DecodedTiles, area: Rect, channels: n
   const [width, height] = [area.width / 2, area.height / 2];
   const passes = Array.from({ length: contextPasses }, () => new Float32Array(channels * width * height));
   for (const [index, parts] of decoded) {
-    const { latents } = tileAt(grid, index);
-    const left = Math.max(area.x, latents.x);
-    const right = Math.min(area.x + area.width, latents.x + latents.width);
-    const top = Math.max(area.y, latents.y);
-    const bottom = Math.min(area.y + area.height, latents.y + latents.height);
-    if (left >= right || top >= bottom) continue;
-    const [tileWidth, tileHeight] = [latents.width / 2, latents.height / 2];
-    const span = (right - left) / 2;
-    passes.forEach((target, pass) => {
-      for (let c = 0; c < channels; c++) {
-        for (let y = top / 2; y < bottom / 2; y++) {
-          const from = (c * tileHeight + y - latents.y / 2) * tileWidth + (left - latents.x) / 2;
-          const to = (c * height + y - area.y / 2) * width + (left - area.x) / 2;
-          target.set(parts[pass].subarray(from, from + span), to);
-        }
-      }
-    });
+    pastePasses(parts, tileAt(grid, index).latents, passes, area, channels);
   }
   return passes;
 }

@@ -14,6 +14,7 @@ import {
   defaultMaxPixels,
   haloOf,
   latentStride,
+  type QuantizerName,
   quantizerIds,
   type Rect,
   snapQuality,
@@ -25,10 +26,12 @@ import {
 } from './format/index.js';
 import { loadModel } from './model/load.js';
 import type { ParsedModel } from './model/model-file.js';
-import { ratePointOf } from './model/rate-point.js';
+import { type RatePoint, ratePointOf } from './model/rate-point.js';
 import { checkQuality } from './networks/config.js';
-import { toPlanes } from './pixels.js';
+import { toPlanes, visiblePixels } from './pixels.js';
 import { type Quantization, quantizationOf, quantizerOf } from './quantizers/registry.js';
+import { checkRefinements, refinedTargets, refinementPart } from './refinement.js';
+import { cutArea, cutPasses, pastePasses } from './tile-latents.js';
 import type { AnalysedArea, EngineName, ShallowFeatures } from './transform-engine.js';
 
 export interface EncodeOptions {
@@ -36,8 +39,10 @@ export interface EncodeOptions {
   readonly quality?: number;
   /** How latents become integers; default by `effort`. */
   readonly quantizer?: string;
-  /** 1 (fast) to 7 (small); see effortQuantizers. */
+  /** 1 (fast) to 10 (small); see `efforts`. */
   readonly effort?: number;
+  /** How often latents are searched again by the decoder's gradient (refinement.ts); default by `effort`. */
+  readonly refinements?: number;
   /** A bundled model's name, a path, or a loaded model. */
   readonly model?: string | ParsedModel;
   readonly engine?: EngineName;
@@ -53,8 +58,25 @@ export interface EncodeOptions {
   readonly lagrangian?: number;
 }
 
-/** Quantizer of each effort, from 1: fastest first, smallest files last. All take about as long to decode. */
-export const effortQuantizers = ['round', 'deadzone', 'rdoq', 'tcq8', 'tcq16', 'tcq32', 'tcq64'] as const;
+/** What an effort is made of. */
+export interface Effort {
+  readonly quantizer: QuantizerName;
+  readonly refinements: number;
+}
+
+/** The efforts, from 1: fastest first, smallest files last. All take about as long to decode. */
+export const efforts: readonly Effort[] = [
+  { quantizer: 'round', refinements: 0 },
+  { quantizer: 'deadzone', refinements: 0 },
+  { quantizer: 'rdoq', refinements: 0 },
+  { quantizer: 'tcq8', refinements: 0 },
+  { quantizer: 'tcq16', refinements: 0 },
+  { quantizer: 'tcq32', refinements: 0 },
+  { quantizer: 'tcq64', refinements: 0 },
+  { quantizer: 'tcq64', refinements: 1 },
+  { quantizer: 'tcq64', refinements: 2 },
+  { quantizer: 'tcq64', refinements: 4 },
+];
 
 export const defaultEncodeOptions = Object.freeze({
   quality: 50,
@@ -75,48 +97,22 @@ export interface EncodeReport {
   readonly bytes: Uint8Array;
   readonly quality: number;
   readonly quantizer: string;
+  readonly refinements: number;
   readonly engine: string;
   readonly tiles: number;
   /** Seconds by stage. */
   readonly seconds: Stopwatch['seconds'];
 }
 
-function quantizerName(options: EncodeOptions): string {
-  if (options.quantizer !== undefined) return options.quantizer;
-  const effort = options.effort ?? defaultEncodeOptions.effort;
-  const name = effortQuantizers[effort - 1];
-  if (!name)
-    throw new UsageError(
-      `effort: expected a whole number from 1 to ${effortQuantizers.length}, got ${effort}`,
-    );
-  return name;
-}
-
-/** The part of an analysed area (in latents of the picture) that belongs to the tile. */
-function cropArea(
-  area: AnalysedArea,
-  from: Rect,
-  tile: Tile,
-  channels: { y: number; z: number },
-): AnalysedArea {
-  const crop = (values: Float32Array, count: number, stride: number): Float32Array => {
-    const [w, h] = [tile.latents.width / stride, tile.latents.height / stride];
-    const [fromWidth, fromHeight] = [from.width / stride, from.height / stride];
-    const [left, top] = [(tile.latents.x - from.x) / stride, (tile.latents.y - from.y) / stride];
-    if (w === fromWidth && h === fromHeight) return values;
-    const result = new Float32Array(count * w * h);
-    for (let c = 0; c < count; c++) {
-      for (let y = 0; y < h; y++) {
-        const start = (c * fromHeight + top + y) * fromWidth + left;
-        result.set(values.subarray(start, start + w), (c * h + y) * w);
-      }
-    }
-    return result;
-  };
-  return {
-    passes: area.passes.map((pass) => crop(pass, channels.y, 2)),
-    hyperLatents: crop(area.hyperLatents, channels.z, 4),
-  };
+/** Quantizer and refinements of the options: their own, or those of the effort. */
+function effortOf(options: EncodeOptions): { quantizer: string; refinements: number } {
+  const wished = options.effort ?? defaultEncodeOptions.effort;
+  const effort = efforts[wished - 1];
+  if (!effort)
+    throw new UsageError(`effort: expected a whole number from 1 to ${efforts.length}, got ${wished}`);
+  const { quantizer = effort.quantizer, refinements = effort.refinements } = options;
+  checkRefinements(refinements);
+  return { quantizer, refinements };
 }
 
 /** Pixels of a rectangle of latents. */
@@ -143,13 +139,20 @@ export class PictureEncoder {
   readonly #alpha: Uint8Array | undefined;
   readonly #coder: Coder;
   readonly #quantization: Quantization;
+  readonly #refinements: number;
   readonly #grid: TileGrid;
   readonly #tileSide: number;
   readonly #metadata: boolean;
   /** By tile; absent where keeping them would take too much memory. */
   readonly #features = new Map<number, ShallowFeatures>();
 
-  private constructor(image: Image, coder: Coder, quantization: Quantization, options: EncodeOptions) {
+  private constructor(
+    image: Image,
+    coder: Coder,
+    quantization: Quantization,
+    refinements: number,
+    options: EncodeOptions,
+  ) {
     const { width, height, channels, data } = image;
     const { color, alpha } = splitAlpha(createImage(width, height, channels, data));
     this.#image = image;
@@ -157,6 +160,7 @@ export class PictureEncoder {
     this.#alpha = alpha && encodePng(createImage(width, height, 1, alpha));
     this.#coder = coder;
     this.#quantization = quantization;
+    this.#refinements = refinements;
     this.#tileSide = options.tileSide ?? (width * height > tileThreshold ? defaultTileSide : 0);
     this.#grid = tileGrid(width, height, this.#tileSide);
     checkTileSize(this.#grid);
@@ -166,12 +170,13 @@ export class PictureEncoder {
   /** @throws UsageError for options out of range, UnsupportedError for pictures beyond `maxPixels` */
   static async create(image: Image, options: EncodeOptions = {}): Promise<PictureEncoder> {
     checkPixelLimit(image.width, image.height, options.maxPixels ?? defaultEncodeOptions.maxPixels);
-    const wished = quantizerOf(quantizerName(options)).name;
+    const effort = effortOf(options);
+    const wished = quantizerOf(effort.quantizer).name;
     const model = typeof options.model === 'object' ? options.model : await loadModel(options.model);
     const quantization = quantizationOf(model, wished, options.lagrangian);
     const threads = checkedThreads(options.threads ?? defaultEncodeOptions.threads);
     const coder = await coderOf(model, options.engine ?? defaultEncodeOptions.engine, threads);
-    return new PictureEncoder(image, coder, quantization, options);
+    return new PictureEncoder(image, coder, quantization, effort.refinements, options);
   }
 
   /**
@@ -186,7 +191,6 @@ export class PictureEncoder {
     const quality = snapQuality(wished);
     const { model, entropy, transforms } = this.#coder;
     const rate = ratePointOf(model, quality);
-    const channels = { y: model.config.latents, z: model.config.hyperLatents };
     const watch = stopwatch();
     const coded: { latentsChecksum: number; segment: Uint8Array }[] = [];
     for (const tile of tiles(this.#grid)) {
@@ -195,7 +199,7 @@ export class PictureEncoder {
       const analysed = await transforms.analyse(shallow, rate);
       watch.lap('analysis');
       const { segment, checksum } = entropy.encode(
-        cropArea(analysed, area, tile, channels),
+        await this.#refine(analysed, area, tile, rate, watch),
         tile.paddedHeight,
         tile.paddedWidth,
         rate,
@@ -211,6 +215,7 @@ export class PictureEncoder {
       bytes,
       quality,
       quantizer: this.#quantization.quantizer.name,
+      refinements: this.#refinements,
       engine: transforms.name,
       tiles: this.#grid.count,
       seconds: watch.seconds,
@@ -224,6 +229,37 @@ export class PictureEncoder {
     const features = await this.#coder.transforms.shallow(planes, pixels.height, pixels.width);
     if (features.values.byteLength * this.#grid.count <= keptFeatures) this.#features.set(index, features);
     return features;
+  }
+
+  /**
+   * What the tile's quantizer should aim at: its analysed latents, moved as often as there are refinements. Around the tile the
+   * decoder is taken to see latents as they were analysed; errors beyond the picture do not count.
+   */
+  async #refine(
+    analysed: AnalysedArea,
+    area: Rect,
+    tile: Tile,
+    rate: RatePoint,
+    watch: Stopwatch,
+  ): Promise<AnalysedArea> {
+    const { model, entropy, transforms } = this.#coder;
+    const { latents } = model.config;
+    let refined = cutArea(analysed, area, tile.latents, model.config);
+    if (this.#refinements === 0) return refined;
+    const pixels = pixelsOf(area);
+    const wished = { planes: toPlanes(this.#color, pixels), weights: visiblePixels(this.#color, pixels) };
+    const around = analysed.passes.map((values) => values.slice());
+    for (let refinement = 0; refinement < this.#refinements; refinement++) {
+      const { paddedHeight, paddedWidth } = tile;
+      const decoded = entropy.encode(refined, paddedHeight, paddedWidth, rate, this.#quantization).passes;
+      pastePasses(decoded, tile.latents, around, area, latents);
+      const gradients = await transforms.errorGradient(around, wished, pixels.height, pixels.width, rate);
+      const own = cutPasses(gradients, area, tile.latents, latents);
+      const part = refinementPart(refinement);
+      refined = { ...refined, passes: refinedTargets(refined.passes, decoded, own, rate.quality, part) };
+    }
+    watch.lap('refinement');
+    return refined;
   }
 
   #container(

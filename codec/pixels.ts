@@ -49,3 +49,12 @@ export function fromPlanes(planes: Float32Array, area: Rect, core: Rect, image: 
     }
   }
 }
+
+/** 1 for pixels of an area that the picture has, 0 for those that pad it: [height,width]. */
+export function visiblePixels(image: Pick<Image, 'width' | 'height'>, area: Rect): Float32Array {
+  const visible = new Float32Array(area.width * area.height);
+  const right = Math.min(area.width, image.width - area.x);
+  const bottom = Math.min(area.height, image.height - area.y);
+  for (let y = 0; y < bottom; y++) visible.fill(1, y * area.width, y * area.width + right);
+  return visible;
+}

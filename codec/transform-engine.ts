@@ -14,6 +14,7 @@ import {
   type CoderGraph,
   decoderGraph,
   deepEncoderGraph,
+  errorGradientGraph,
   shallowEncoderGraph,
 } from './networks/coder-graphs.js';
 import { contextPasses } from './networks/config.js';
@@ -37,6 +38,14 @@ export interface ShallowFeatures {
   readonly width: number;
 }
 
+/** What a picture should be, and how much each pixel counts. */
+export interface WeightedPicture {
+  /** [3,height,width] RGB in [0,1]. */
+  readonly planes: Float32Array;
+  /** [height,width]. */
+  readonly weights: Float32Array;
+}
+
 export interface TransformEngine {
   readonly name: 'onnxruntime' | 'wasm';
   /** @param planes [3,height,width] RGB in [0,1], sides in multiples of 64. */
@@ -50,11 +59,25 @@ export interface TransformEngine {
     width: number,
     rate: RatePoint,
   ): Promise<Float32Array>;
+  /**
+   * Gradient of half the weighted squared error of the synthesised picture (sum over all values in [0,1]) with respect to
+   * the latents, in their dense form.
+   */
+  errorGradient(
+    passes: readonly Float32Array[],
+    wished: WeightedPicture,
+    height: number,
+    width: number,
+    rate: RatePoint,
+  ): Promise<Float32Array[]>;
 }
+
+const byPass = (results: Record<string, Float32Array>, name: string): Float32Array[] =>
+  Array.from({ length: contextPasses }, (_, pass) => results[`${name}${pass}`]);
 
 function analysed(results: Record<string, Float32Array>): AnalysedArea {
   return {
-    passes: Array.from({ length: contextPasses }, (_, pass) => results[`pass${pass}`]),
+    passes: byPass(results, 'pass'),
     hyperLatents: results.hyperLatents,
   };
 }
@@ -105,6 +128,7 @@ export function createWasmTransforms(model: ModelParts): TransformEngine {
   const shallowEncoders = compile(shallowEncoderGraph);
   const deepEncoders = compile(deepEncoderGraph);
   const decoders = compile(decoderGraph);
+  const errorGradients = compile(errorGradientGraph);
   return {
     name: 'wasm',
     shallow: async (planes, height, width) => {
@@ -117,6 +141,10 @@ export function createWasmTransforms(model: ModelParts): TransformEngine {
     },
     synthesise: async (passes, height, width, rate) =>
       decoders.get(height, width).run(synthesisInputs(passes, rate)).x,
+    errorGradient: async (passes, { planes, weights: pixelWeights }, height, width, rate) => {
+      const inputs = { ...synthesisInputs(passes, rate), x: planes, weights: pixelWeights };
+      return byPass(errorGradients.get(height, width).run(inputs), 'gradient');
+    },
   };
 }
 
@@ -136,6 +164,7 @@ export function createOnnxTransforms(
   let shallowEncoder: Promise<OnnxProgram> | undefined;
   let deepEncoder: Promise<OnnxProgram> | undefined;
   let decoder: Promise<OnnxProgram> | undefined;
+  let errorGradients: Promise<OnnxProgram> | undefined;
   const { channels, latents } = model.config;
   const run = async (
     program: OnnxProgram,
@@ -165,6 +194,15 @@ export function createOnnxTransforms(
       decoder ??= compile(decoderGraph(model.config, nominal, nominal));
       const shape = [1, latents, height / 32, width / 32];
       return (await run(await decoder, synthesisInputs(passes, rate), () => shape)).x;
+    },
+    errorGradient: async (passes, { planes, weights }, height, width, rate) => {
+      errorGradients ??= compile(errorGradientGraph(model.config, nominal, nominal));
+      const inputs = { ...synthesisInputs(passes, rate), x: planes, weights };
+      const shapeOf = (name: string): readonly number[] => {
+        if (name === 'x') return [1, 3, height, width];
+        return name === 'weights' ? [1, 1, height, width] : [1, latents, height / 32, width / 32];
+      };
+      return byPass(await run(await errorGradients, inputs, shapeOf), 'gradient');
     },
   };
 }

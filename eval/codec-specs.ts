@@ -3,7 +3,7 @@
  */
 
 import { createImage } from '../src/io/index.js';
-import { type ImageCodec, type LearnedCodecOptions, learnedCodec } from './codecs.js';
+import { type ImageCodec, type LearnedCodecOptions, learnedCodec, settingName } from './codecs.js';
 import { competitorCodecs } from './competitors.js';
 import { type ExternalCodec, externalCodec } from './external.js';
 
@@ -16,8 +16,8 @@ export type CodecSpec =
 /** What to call the codec before it is open. */
 export function specName(spec: CodecSpec): string {
   if (spec.kind === 'ours') {
-    const { name, model = 'base', quantizer = '' } = spec.options;
-    return name ?? `${model} ${quantizer}`.trim();
+    const { name, model = 'base', quantizer = '', refinements = 0 } = spec.options;
+    return name ?? `${model} ${settingName({ quantizer, refinements })}`.trim();
   }
   return spec.kind === 'competitor' ? spec.name : spec.template.name;
 }

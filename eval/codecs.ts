@@ -9,7 +9,8 @@ import { defaultEncodeOptions, type EncodeOptions, encodeWithReport } from '../c
 import { loadModel } from '../codec/model/load.js';
 import type { ModelParts, ParsedModel } from '../codec/model/model-file.js';
 import { networkComplexity } from '../codec/networks/complexity.js';
-import { quantizationOf } from '../codec/quantizers/registry.js';
+import { quantizationOf, quantizerOf } from '../codec/quantizers/registry.js';
+import { checkRefinements } from '../codec/refinement.js';
 import { readFileOrStdin } from '../src/io/files.js';
 import { createImage, type Image } from '../src/io/index.js';
 import { estimateBits } from './estimate.js';
@@ -54,13 +55,38 @@ export interface ImageCodec {
 export const defaultQualities: readonly number[] = [15, 30, 45, 60, 75, 90];
 
 export interface LearnedCodecOptions
-  extends Pick<EncodeOptions, 'model' | 'quantizer' | 'effort' | 'engine' | 'threads' | 'lagrangian'> {
+  extends Pick<
+    EncodeOptions,
+    'model' | 'quantizer' | 'refinements' | 'effort' | 'engine' | 'threads' | 'lagrangian'
+  > {
   readonly name?: string;
   /** Path of quantized weights (weights/weights-file.ts) to take instead of the model's. */
   readonly weights?: string;
   readonly qualities?: readonly number[];
   /** Estimate bits beside the real ones (default true); costs some time that is not counted. */
   readonly estimate?: boolean;
+}
+
+/** How latents are quantized, in one word: `tcq64`, or `tcq64+2` with two refinements. */
+export interface QuantizerSetting {
+  readonly quantizer: string;
+  readonly refinements: number;
+}
+
+export const settingName = ({ quantizer, refinements }: QuantizerSetting): string =>
+  refinements > 0 ? `${quantizer}+${refinements}` : quantizer;
+
+/**
+ * Reads the word.
+ * @throws UsageError for an unknown quantizer or number of refinements
+ * @example
+ * parseSetting('tcq8+2'); // => { quantizer: 'tcq8', refinements: 2 }
+ */
+export function parseSetting(text: string): QuantizerSetting {
+  const [name, refinements = '0', ...rest] = text.split('+');
+  const { name: quantizer } = quantizerOf(rest.length > 0 ? text : name);
+  checkRefinements(refinements.trim() === '' ? Number.NaN : Number(refinements));
+  return { quantizer, refinements: Number(refinements) };
 }
 
 /** Short hash of all weights; the model's id leaves those out that only encoders use. */
@@ -99,12 +125,12 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
   const threads = wished.threads ?? defaultEncodeOptions.threads;
   const settings = { ...wished, model, engine, threads, metadata: false };
   const small = createImage(64, 64, 3);
-  const { bytes, quantizer } = await encodeWithReport(small, settings);
+  const { bytes, quantizer, refinements } = await encodeWithReport(small, settings);
   await decodeWithReport(bytes, { model, engine, threads });
   const { transforms } = await coderOf(model, engine, threads);
   const complexity = networkComplexity(model.config);
   const { lagrangian } = quantizationOf(model, quantizer, wished.lagrangian);
-  const plainName = `${model.config.name} ${quantizer}`;
+  const plainName = `${model.config.name} ${settingName({ quantizer, refinements })}`;
   const facts = own && weightsFacts(full, own.quantized, own.values, plainName);
   return {
     name: name ?? (facts ? `${plainName} ${facts.scheme}` : plainName),
@@ -114,6 +140,7 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
       `weights ${weightsHash(model)}`,
       quantizer,
       `lagrangian ${lagrangian}`,
+      ...(refinements > 0 ? [`refinements ${refinements}`] : []),
       transforms.name,
     ].join(', '),
     kmacPerPixel: { encode: complexity.encode.kmacPerPixel, decode: complexity.decode.kmacPerPixel },

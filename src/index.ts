@@ -17,9 +17,10 @@ export {
 } from '../codec/decode.js';
 export {
   defaultEncodeOptions,
+  type Effort,
   type EncodeOptions,
   type EncodeReport,
-  effortQuantizers,
+  efforts,
   encode,
   encodeWithReport,
 } from '../codec/encode.js';

@@ -12,8 +12,10 @@ import {
   dequantizedWeights,
   type Hessians,
   parseWeights,
+  type QuantizerSetting,
   quantizeWeights,
   serializeWeights,
+  settingName,
   weightsFacts,
   weightsHash,
 } from '../../eval/index.js';
@@ -146,7 +148,7 @@ export async function weightsSpecs(
     out,
     fresh = false,
   }: WeightsOptions & {
-    readonly quantizers: readonly string[];
+    readonly quantizers: readonly QuantizerSetting[];
     readonly out: string;
     readonly fresh?: boolean;
   },
@@ -179,9 +181,9 @@ export async function weightsSpecs(
   const specs: CodecSpec[] = [];
   for (const scheme of weights) {
     const path = await quantizedFile(context, scheme, source);
-    for (const quantizer of quantizers) {
-      const name = `${model.config.name} ${quantizer} ${scheme}`;
-      specs.push({ kind: 'ours', options: { ...options, name, quantizer, weights: path } });
+    for (const setting of quantizers) {
+      const name = `${model.config.name} ${settingName(setting)} ${scheme}`;
+      specs.push({ kind: 'ours', options: { ...options, ...setting, name, weights: path } });
     }
   }
   return specs;

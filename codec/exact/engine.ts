@@ -34,8 +34,9 @@ export interface ExactProgram {
  * Compiles the graph that the outputs [1,C,H,W] (or any shape) depend on.
  *
  * Operations: add, sub, mul, div, max, min (operands whole, per channel [1,C,1,1], per plane [1,1,H,W] or numbers),
- * neg, abs, square, sqrt, leakyRelu, lowerBound, straightThroughRound, pointwise, depthwise, conv, spaceToDepth,
- * depthToSpace, concat and slice of channels, reshape, broadcastTo.
+ * neg, abs, square, sqrt, leakyRelu and its gradient, lowerBound, straightThroughRound, pointwise, depthwise, conv,
+ * spaceToDepth, depthToSpace, concat and slice of channels, reshape, broadcastTo. Gradients of networks come in these, too:
+ * parameters may be transposed matrices, or flipped kernels of depthwise.
  *
  * @param outputs tensors of one graph by the names that `run` gives them.
  * @param parameters weights by name; an ExactWeights shares memory and packed weights between programs, e.g. of

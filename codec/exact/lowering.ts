@@ -17,7 +17,7 @@ import {
   shifted,
 } from './program.js';
 import { broadcastViews, type View } from './views.js';
-import { type ExactWeights, packedSize } from './weights.js';
+import { type ExactWeights, type ParameterView, packedSize, transposed, turned } from './weights.js';
 
 type Image = readonly [number, number, number, number];
 
@@ -51,7 +51,7 @@ export class Lowering {
 
   /** Adds the steps of one node; leaves are loaded only when something needs them. */
   emit(node: Tensor): void {
-    if (node.inputs.length === 0 || this.#fused.has(node)) return;
+    if (node.inputs.length === 0 || this.#fused.has(node) || this.#parameter(node)) return;
     this.#places.set(node, this.#lower(node));
   }
 
@@ -71,7 +71,7 @@ export class Lowering {
   #leaf(tensor: Tensor): Place {
     const size = sizeOf(tensor.shape);
     const parameter = this.#parameter(tensor);
-    if (parameter !== undefined) return { address: this.#weights.plain(parameter, size) };
+    if (parameter) return { address: this.#weights.plain(parameter, size) };
     const place = newPlace(size);
     if (tensor.op === 'input') {
       const name = tensor.name as string;
@@ -84,11 +84,17 @@ export class Lowering {
     return place;
   }
 
-  /** The name of the parameter that a tensor is, be it reshaped. */
-  #parameter(tensor: Tensor): string | undefined {
+  /** The parameter that a tensor is, be it reshaped or a transposed matrix. */
+  #parameter(tensor: Tensor): ParameterView | undefined {
     if (tensor.op === 'reshape') return this.#parameter(tensor.inputs[0]);
+    if (tensor.op === 'transpose' && tensor.shape.length === 2) {
+      const matrix = this.#parameter(tensor.inputs[0]);
+      if (!matrix || matrix.arrangement) return undefined;
+      const [columns, rows] = tensor.shape;
+      return { name: matrix.name, arrangement: transposed(rows, columns) };
+    }
     const { name } = tensor;
-    return name !== undefined && this.#weights.parameters.has(name) ? name : undefined;
+    return name !== undefined && this.#weights.parameters.has(name) ? { name } : undefined;
   }
 
   #lower(node: Tensor): Place {
@@ -98,6 +104,8 @@ export class Lowering {
     switch (op) {
       case 'leakyRelu':
         return this.#leakyRelu(node);
+      case 'leakyReluGradient':
+        return this.#leakyReluGradient(node);
       case 'lowerBound':
         return this.#lowerBound(node);
       case 'pointwise':
@@ -195,6 +203,20 @@ export class Lowering {
     return y;
   }
 
+  #leakyReluGradient(node: Tensor): Place {
+    const slope = node.attributes.slope as number;
+    const size = sizeOf(node.shape);
+    const [dy, y] = node.inputs.map((input) => this.#place(input));
+    const dx = newPlace(size);
+    this.steps.push({
+      touches: blocksOf(dy, y, dx),
+      reuse: dy.block !== y.block ? reuseOf(dy, dx) : undefined,
+      execute: (run) =>
+        run.kernels.leakyReluGradient(addressOf(dy, run), addressOf(y, run), addressOf(dx, run), size, slope),
+    });
+    return dx;
+  }
+
   #convolution(node: Tensor, slope: number): Place {
     if (node.op === 'depthwise') return this.#depthwise(node, slope);
     const [x, weights] = node.inputs;
@@ -253,10 +275,10 @@ export class Lowering {
 
   /** Packed weights and bias of a pointwise or conv node. */
   #matrix({ inputs: [, weights, bias] }: Tensor, outputs: number, terms: number): Place {
-    const weightName = this.#parameter(weights);
-    const biasName = bias && this.#parameter(bias);
-    if (weightName !== undefined && (!bias || biasName !== undefined)) {
-      return { address: this.#weights.matrix(weightName, biasName, outputs, terms) };
+    const matrix = this.#parameter(weights);
+    const offsets = bias && this.#parameter(bias);
+    if (matrix && (!bias || offsets)) {
+      return { address: this.#weights.matrix(matrix, offsets, outputs, terms) };
     }
     const w = this.#place(weights);
     const b = bias && this.#place(bias);
@@ -276,12 +298,11 @@ export class Lowering {
   }
 
   #depthwise(node: Tensor, slope: number): Place {
-    if (node.attributes.flipped) throw unsupported(node, 'an unflipped kernel');
     const [x, weights, bias] = node.inputs;
     const [, channels, height, width] = imageShape(node, node);
     const [, kh, kw] = weights.shape;
     const from = this.#place(x);
-    const w = this.#place(weights);
+    const w = node.attributes.flipped ? this.#turnedKernels(node) : this.#place(weights);
     const b = bias && this.#place(bias);
     const y = newPlace(sizeOf(node.shape));
     const plane = newPlace(this.#weights.kernels.planeSize(height, width, kh, kw));
@@ -303,6 +324,15 @@ export class Lowering {
         ),
     });
     return y;
+  }
+
+  #turnedKernels(node: Tensor): Place {
+    const [, weights] = node.inputs;
+    const [channels, kh, kw] = weights.shape;
+    const parameter = this.#parameter(weights);
+    if (!parameter || parameter.arrangement) throw unsupported(node, 'a parameter as the flipped kernel');
+    const view = { ...parameter, arrangement: turned(kh * kw) };
+    return { address: this.#weights.plain(view, channels * kh * kw) };
   }
 
   #shuffle(node: Tensor, op: 'spaceToDepth' | 'depthToSpace'): Place {

@@ -104,9 +104,9 @@ const pointwise: Rule = (node, x, w, bias) =>
   convolve(node, x, w, bias, { kh: 1, kw: 1, stride: 1, top: 0, left: 0 });
 
 const depthwise: Rule = (node, x, w, bias) => {
-  if (node.attributes.flipped) throw unsupported(node);
   const [, channels, height, width] = node.shape;
   const [, kh, kw] = node.inputs[1].shape;
+  const last = kh * kw - 1;
   const y = new Float32Array(x.length);
   let position = 0;
   for (let c = 0; c < channels; c++) {
@@ -119,7 +119,8 @@ const depthwise: Rule = (node, x, w, bias) => {
             const xx = ox + kx - (kw >> 1);
             const inside = yy >= 0 && yy < height && xx >= 0 && xx < width;
             const value = inside ? x[(c * height + yy) * width + xx] : 0;
-            sum = fround(sum + fround(w[(c * kh + ky) * kw + kx] * value));
+            const tap = ky * kw + kx;
+            sum = fround(sum + fround(w[c * kh * kw + (node.attributes.flipped ? last - tap : tap)] * value));
           }
         }
         y[position++] = sum;
@@ -181,6 +182,12 @@ function sliceIndices(shape: Shape, strides: readonly number[]): number[] {
   );
 }
 
+/** Of matrices. */
+const transpose: Rule = (node, x) => {
+  const [rows, columns] = node.shape;
+  return x.map((_, position) => x[(position % columns) * rows + Math.floor(position / columns)]);
+};
+
 const rules: Partial<Record<Op, Rule>> = {
   constant: (node) => node.values as Values,
   scalar: (node) => Float32Array.of(node.attributes.value as number),
@@ -195,6 +202,8 @@ const rules: Partial<Record<Op, Rule>> = {
   square: unary((value) => fround(value * value)),
   sqrt: unary((value) => fround(Math.sqrt(value))),
   leakyRelu: unary((value, node) => Math.max(value, fround(value * (node.attributes.slope as number)))),
+  leakyReluGradient: (node, dy, y) =>
+    dy.map((value, k) => (y[k] > 0 ? value : fround(value * (node.attributes.slope as number)))),
   lowerBound: unary((value, node) => Math.max(value, node.attributes.bound as number)),
   straightThroughRound: unary(roundHalfToEven),
   reshape: (_node, x) => x,
@@ -207,6 +216,7 @@ const rules: Partial<Record<Op, Rule>> = {
   depthToSpace,
   concat,
   slice,
+  transpose,
 };
 
 function unsupported(node: Tensor): UnsupportedError {

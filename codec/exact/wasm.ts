@@ -90,6 +90,7 @@ export interface Kernels {
   readonly square: UnaryKernel;
   readonly round: UnaryKernel;
   readonly leakyRelu: (x: number, y: number, count: number, slope: number) => void;
+  readonly leakyReluGradient: (dy: number, y: number, dx: number, count: number, slope: number) => void;
   readonly copy: UnaryKernel;
   readonly spaceToDepth: ShuffleKernel;
   readonly depthToSpace: ShuffleKernel;

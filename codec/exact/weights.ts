@@ -24,6 +24,31 @@ export interface ExactOptions {
 /** Default limit: what WebAssembly can address. */
 export const defaultExactOptions: Required<ExactOptions> = Object.freeze({ maxBytes: maxMemoryBytes });
 
+/** Another order of a parameter's values, as gradients of layers need them. */
+export interface Arrangement {
+  /** Equal for equal arrangements. */
+  readonly key: string;
+  readonly apply: (values: Float32Array) => Float32Array;
+}
+
+/** A matrix [rows,columns] as [columns,rows]. */
+export const transposed = (rows: number, columns: number): Arrangement => ({
+  key: `transposed ${rows}x${columns}`,
+  apply: (values) => values.map((_, k) => values[(k % rows) * columns + Math.floor(k / rows)]),
+});
+
+/** Kernels of `taps` values each, turned by 180 degrees. */
+export const turned = (taps: number): Arrangement => ({
+  key: `turned ${taps}`,
+  apply: (values) => values.map((_, k) => values[k - (k % taps) + taps - 1 - (k % taps)]),
+});
+
+/** A parameter, as it is or rearranged. */
+export interface ParameterView {
+  readonly name: string;
+  readonly arrangement?: Arrangement;
+}
+
 /**
  * Parameters by name; each is copied into the memory when a program first needs it and not read again.
  *
@@ -55,13 +80,13 @@ export class ExactWeights {
   }
 
   /**
-   * Address of a parameter's values as they are.
+   * Address of a parameter's values in their order.
    *
    * @throws UsageError for an unknown name or another number of values than `size`.
    */
-  plain(name: string, size: number): number {
-    return this.#placed(`plain ${name}`, size, (address) => {
-      this.floats(address, size).set(this.#values(name, size));
+  plain(view: ParameterView, size: number): number {
+    return this.#placed(`plain ${keyOf(view)}`, size, (address) => {
+      this.floats(address, size).set(this.#values(view, size));
     });
   }
 
@@ -70,15 +95,15 @@ export class ExactWeights {
    *
    * @throws UsageError for an unknown name or a wrong number of values.
    */
-  matrix(name: string, bias: string | undefined, outputs: number, inputs: number): number {
+  matrix(view: ParameterView, bias: ParameterView | undefined, outputs: number, inputs: number): number {
     return this.#placed(
-      `matrix ${outputs}x${inputs} ${JSON.stringify([name, bias])}`,
+      `matrix ${outputs}x${inputs} ${keyOf(view)} ${bias ? keyOf(bias) : ''}`,
       packedSize(outputs, inputs),
       (address) => {
         const size = outputs * inputs;
         const from = this.#end;
         this.reserve(from + (size + outputs) * 4);
-        this.floats(from, size).set(this.#values(name, size));
+        this.floats(from, size).set(this.#values(view, size));
         const biasAddress = bias === undefined ? 0 : from + size * 4;
         if (bias !== undefined) this.floats(biasAddress, outputs).set(this.#values(bias, outputs));
         this.kernels.packMatrix(from, biasAddress, address, outputs, inputs);
@@ -107,9 +132,9 @@ export class ExactWeights {
     }
   }
 
-  #values(name: string, size: number): Float32Array {
+  #values({ name, arrangement }: ParameterView, size: number): Float32Array {
     const values = this.parameters.get(name);
-    if (values?.length === size) return values;
+    if (values?.length === size) return arrangement ? arrangement.apply(values) : values;
     throw new UsageError(
       `parameter ${name}: expected ${size} values, got ${values ? values.length : 'no such parameter'}`,
     );
@@ -138,6 +163,8 @@ export class ExactWeights {
     );
   }
 }
+
+const keyOf = ({ name, arrangement }: ParameterView): string => JSON.stringify([name, arrangement?.key]);
 
 /** Floats of a packed matrix: bias and weights of whole groups of four outputs. */
 export function packedSize(outputs: number, inputs: number): number {

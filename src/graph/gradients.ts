@@ -189,12 +189,30 @@ const opaque: ReadonlySet<Op> = new Set<Op>([
 export function gradients(loss: Tensor, wanted: readonly Tensor[]): Tensor[] {
   if (loss.shape.length !== 0)
     throw new UsageError(`gradients: expected a scalar loss, got ${describe(loss)}`);
-  const nodes = ancestors([loss]);
+  return vectorJacobian(loss, loss.graph.scalar(1), wanted);
+}
+
+/**
+ * Gradients of `sum(output * cotangent)` with respect to the given tensors, where the cotangent is held fixed. Other than
+ * those of a loss they need no sums over the picture, so graphs of open size can have them.
+ *
+ * @param cotangent of the output's shape
+ * @throws UsageError for another shape, and as `gradients` does.
+ * @example
+ * const [dx] = vectorJacobian(pointwise(x, w), error, [x]); // w^T error
+ */
+export function vectorJacobian(output: Tensor, cotangent: Tensor, wanted: readonly Tensor[]): Tensor[] {
+  if (!sameShape(output.shape, cotangent.shape)) {
+    throw new UsageError(
+      `vectorJacobian: expected a cotangent with the shape of ${describe(output)}, got ${describe(cotangent)}`,
+    );
+  }
+  const nodes = ancestors([output]);
   const depends = new Set<Tensor>(wanted);
   for (const node of nodes) {
     if (!opaque.has(node.op) && node.inputs.some((input) => depends.has(input))) depends.add(node);
   }
-  const gradientOf = new Map<Tensor, Tensor>([[loss, loss.graph.scalar(1)]]);
+  const gradientOf = new Map<Tensor, Tensor>([[output, cotangent]]);
   for (const node of nodes.reverse()) {
     const g = gradientOf.get(node);
     if (!g || node.inputs.length === 0 || opaque.has(node.op) || !depends.has(node)) continue;

@@ -5,9 +5,10 @@ import { UsageError } from '../../../src/errors.js';
 import { readImage } from '../../../src/io/index.js';
 import { psnr } from '../../../src/metrics/psnr.js';
 import { decode } from '../../decode.js';
-import { defaultEncodeOptions, effortQuantizers, encodeWithReport, tileThreshold } from '../../encode.js';
+import { defaultEncodeOptions, efforts, encodeWithReport, tileThreshold } from '../../encode.js';
 import { fileExtension } from '../../format/index.js';
 import { encodeToTarget, type Target } from '../../rate-control.js';
+import { mostRefinements } from '../../refinement.js';
 import { about, type Context, FileError, inputName, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import {
@@ -33,6 +34,7 @@ interface Options extends CoderOptions, TargetOptions {
   readonly quality: number;
   readonly effort: number;
   readonly quantizer?: string;
+  readonly refinements?: number;
   readonly tile?: number;
   readonly icc: 'convert' | 'keep';
   readonly psnr?: boolean;
@@ -60,7 +62,8 @@ async function run(
   refuseSameFile(input, output);
   refusePictureName(output);
   context.refuseTerminal(output);
-  const { maxPixels, icc, engine, threads, quality, effort, quantizer, tile, metadata } = options;
+  const { maxPixels, icc, engine, threads, quality, effort, quantizer, refinements, tile, metadata } =
+    options;
   const { image, notices } = await readImage(await context.read(input), { maxPixels, icc, name }).catch(
     (error: unknown) => {
       throw new FileError(name, error);
@@ -69,7 +72,7 @@ async function run(
   sayNotices(context, name, notices);
   const model = await modelNamed(options.model ?? defaultEncodeOptions.model);
   const coding = { engine, threads, maxPixels, model };
-  const encoding = { ...coding, quality, effort, quantizer, tileSide: tile, metadata };
+  const encoding = { ...coding, quality, effort, quantizer, refinements, tileSide: tile, metadata };
   const report = await about(name, () =>
     target ? encodeToTarget(image, target, encoding) : encodeWithReport(image, encoding),
   );
@@ -90,7 +93,9 @@ async function run(
     context.say(
       `  picture  ${width} x ${height}, ${image.channels} channels, ${count(report.tiles)} tile(s)`,
     );
-    context.say(`  coding   quality ${report.quality}, ${report.quantizer}, model ${model.id}`);
+    context.say(
+      `  coding   quality ${report.quality}, ${report.quantizer}, ${count(report.refinements)} refinement(s), model ${model.id}`,
+    );
     context.say(`  engine   ${report.engine}`);
     context.say(`  time     ${stages(report.seconds)}`);
   }
@@ -104,6 +109,7 @@ async function run(
       ...(decibel === undefined ? {} : { psnr: finite(decibel) }),
       quality: report.quality,
       quantizer: report.quantizer,
+      refinements: report.refinements,
       model: model.id,
       engine: report.engine,
       tiles: report.tiles,
@@ -129,11 +135,17 @@ export function addEncode(program: Command, context: Context): void {
         .default(defaultEncodeOptions.quality),
     )
     .addOption(
-      new Option('-e, --effort <n>', `1 (fast) to ${effortQuantizers.length} (small)`)
-        .argParser(wholeFrom(1, effortQuantizers.length))
+      new Option('-e, --effort <n>', `1 (fast) to ${efforts.length} (small)`)
+        .argParser(wholeFrom(1, efforts.length))
         .default(defaultEncodeOptions.effort),
     )
     .addOption(quantizerOption('default: by effort'))
+    .addOption(
+      new Option(
+        '--refinements <n>',
+        "how often latents are searched again by the decoder's gradient (default: by effort)",
+      ).argParser(wholeFrom(0, mostRefinements)),
+    )
     .addOption(
       new Option(
         '--tile <side>',

@@ -24,13 +24,16 @@ import {
   parseExternalCodec,
   parseExternalText,
   parseMetrics,
+  parseSetting,
   parseShard,
+  type QuantizerSetting,
   ResultStore,
   type RunProgress,
   type Shard,
+  settingName,
 } from '../../../eval/index.js';
 import { CodecError, FormatError, UsageError } from '../../../src/errors.js';
-import { defaultEncodeOptions, effortQuantizers } from '../../encode.js';
+import { defaultEncodeOptions, efforts } from '../../encode.js';
 import { quantizerNames } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, FileError } from '../context.js';
@@ -49,7 +52,7 @@ import { addEvalMerge } from './eval-merge.js';
 interface Options extends OutputOptions, WeightsOptions {
   readonly data?: string;
   readonly model: string;
-  readonly quantizers: readonly string[];
+  readonly quantizers: readonly QuantizerSetting[];
   readonly qualities: readonly number[];
   readonly lagrangian?: number;
   readonly engine: EngineName;
@@ -66,7 +69,7 @@ interface Options extends OutputOptions, WeightsOptions {
 }
 
 /** What `codec encode` takes unless told otherwise. */
-const defaultQuantizer = effortQuantizers[defaultEncodeOptions.effort - 1];
+const defaultSetting = efforts[defaultEncodeOptions.effort - 1];
 
 /** Turns what a checker throws on purpose into a usage error of the option. */
 function checked<T>(parse: (text: string) => T): (text: string) => T {
@@ -82,11 +85,10 @@ function checked<T>(parse: (text: string) => T): (text: string) => T {
 
 const words = (text: string): string[] => text.split(',').flatMap((word) => word.trim() || []);
 
-const quantizerList = (text: string): string[] => {
+const quantizerList = (text: string): QuantizerSetting[] => {
   if (text === 'none') return [];
-  const names = words(text);
-  const known: readonly string[] = quantizerNames;
-  if (names.length > 0 && names.every((name) => known.includes(name))) return names;
+  const settings = words(text).map(parseSetting);
+  if (settings.length > 0) return settings;
   throw new InvalidArgumentError(`Expected some of ${quantizerNames.join(', ')}, or none.`);
 };
 
@@ -122,7 +124,7 @@ async function specsOf(context: Context, options: Options): Promise<CodecSpec[]>
   for (const source of external) templates.push(await externalNamed(context, source));
   const own = { model, qualities, engine, ...(lagrangian === undefined ? {} : { lagrangian }) };
   const specs: CodecSpec[] = [
-    ...quantizers.map((quantizer): CodecSpec => ({ kind: 'ours', options: { ...own, quantizer } })),
+    ...quantizers.map((setting): CodecSpec => ({ kind: 'ours', options: { ...own, ...setting } })),
     ...(await weightsSpecs(context, options, own)),
     ...competitors.map((name): CodecSpec => ({ kind: 'competitor', name })),
     ...templates.map((template): CodecSpec => ({ kind: 'external', template })),
@@ -264,10 +266,10 @@ export function addEval(program: Command, context: Context): void {
     .addOption(
       new Option(
         '--quantizers <list>',
-        `some of ${quantizerNames.join(', ')}; none to measure other codecs only`,
+        `some of ${quantizerNames.join(', ')}, with refinements as in tcq64+2; none to measure other codecs only`,
       )
-        .argParser(quantizerList)
-        .default([defaultQuantizer], defaultQuantizer),
+        .argParser(checked(quantizerList))
+        .default([defaultSetting], settingName(defaultSetting)),
     )
     .addOption(
       new Option('--qualities <list>', 'qualities of the sweep, 0-100')

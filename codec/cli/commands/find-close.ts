@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { loadImage } from '../../../datasets/index.js';
 import { psnr } from '../../../src/metrics/psnr.js';
 import { decode } from '../../decode.js';
-import { defaultEncodeOptions, effortQuantizers } from '../../encode.js';
+import { defaultEncodeOptions, efforts } from '../../encode.js';
 import { encodeToTarget, isNear, type Target } from '../../rate-control.js';
 import type { EngineName } from '../../transform-engine.js';
 import { type Context, describeError } from '../context.js';
@@ -115,7 +115,7 @@ export function addFindClose(program: Command, context: Context): void {
     .argument('<pictures>', 'kodak, tecnick, validation, or a folder')
     .addOption(dataOption())
     .addOption(modelOption('bundled model or model file').default(defaultEncodeOptions.model))
-    .addOption(quantizerOption(`default: ${effortQuantizers[defaultEncodeOptions.effort - 1]}`))
+    .addOption(quantizerOption(`default: ${efforts[defaultEncodeOptions.effort - 1].quantizer}`))
     .addOption(engineOption())
     .addOption(threadsOption())
     .addOption(jsonOption());

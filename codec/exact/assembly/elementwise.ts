@@ -165,3 +165,19 @@ export function round(x: usize, y: usize, count: usize): void {
 export function leakyRelu(x: usize, y: usize, count: usize, slope: f32): void {
   unary(LEAKY, x, y, count, slope);
 }
+
+/** dy where y > 0, else slope*dy: the gradient of leakyRelu, y being its result. May be written over either. */
+export function leakyReluGradient(dy: usize, y: usize, dx: usize, count: usize, slope: f32): void {
+  const k = f32x4.splat(slope);
+  const zero = f32x4.splat(0);
+  const end = dx + count * 4;
+  const endOfFours = dx + (count & ~3) * 4;
+  for (; dx < endOfFours; dx += 16, dy += 16, y += 16) {
+    const g = v128.load(dy);
+    v128.store(dx, v128.bitselect(g, f32x4.mul(g, k), f32x4.gt(v128.load(y), zero)));
+  }
+  for (; dx < end; dx += 4, dy += 4, y += 4) {
+    const g = load<f32>(dy);
+    store<f32>(dx, load<f32>(y) > 0 ? g : g * slope);
+  }
+}

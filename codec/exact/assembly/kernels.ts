@@ -14,6 +14,7 @@ export {
   broadcast,
   div,
   leakyRelu,
+  leakyReluGradient,
   max,
   min,
   mul,

@@ -136,7 +136,7 @@ describe('usage errors', () => {
   it.each([
     [['encode', 'a.png', '-q', '101'], /'-q, --quality <0-100>' argument '101' is invalid/],
     [['encode', 'a.png', '-q', 'high'], /Expected a number from 0 to 100/],
-    [['encode', 'a.png', '--effort', '9'], /Expected a whole number from 1 to/],
+    [['encode', 'a.png', '--effort', '11'], /Expected a whole number from 1 to/],
     [['encode', 'a.png', '--tile', '100'], /Expected a multiple of 64/],
     [['encode', 'a.png', '--engine', 'abacus'], /Allowed choices are auto, onnxruntime, wasm/],
     [['encode', 'a.png', '--qality', '5'], /unknown option '--qality' \(Did you mean --quality\?\)/],

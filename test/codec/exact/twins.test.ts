@@ -11,6 +11,7 @@ import {
   div,
   Graph,
   leakyRelu,
+  leakyReluGradient,
   lowerBound,
   maximum,
   minimum,
@@ -26,6 +27,7 @@ import {
   straightThroughRound,
   sub,
   type Tensor,
+  transpose,
 } from '../../../src/graph/index.js';
 import { expectTwins, generator } from './support.js';
 
@@ -85,6 +87,22 @@ describe.each(sizes)('%i x %i pixels', (height, width) => {
     const bias = graph.input('b', [outputs]);
     const plain = conv(x, weights, undefined, { stride, padding: [1, 2, 3, 2] });
     expectTwins({ plain, fused: leakyRelu(conv(x, weights, bias), 0.01) });
+  });
+
+  it('what gradients need: transposed matrices, flipped kernels, slopes of activations', () => {
+    const graph = new Graph();
+    const x = graph.input('x', [1, 7, height, width]);
+    const weights = graph.input('w', [7, 5]);
+    const kernels = graph.input('wk', [7, 3, 5]);
+    const active = leakyRelu(depthwise(x, graph.input('wd', [7, 3, 3])), 0.2);
+    expectTwins({
+      plain: depthwise(x, kernels),
+      flipped: depthwise(x, kernels, undefined, true),
+      back: pointwise(x, transpose(weights, [1, 0])),
+      forth: pointwise(pointwise(x, transpose(weights, [1, 0])), weights),
+      slopes: leakyReluGradient(mul(x, 3), active, 0.2),
+      whole: active,
+    });
   });
 
   it('elementwise operations', () => {

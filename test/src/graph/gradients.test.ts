@@ -5,7 +5,7 @@
 import { expect, describe as group, test } from 'vitest';
 import { UsageError } from '../../../src/errors.js';
 import { evaluate, upperNormalTail } from '../../../src/graph/evaluate.js';
-import { gradients } from '../../../src/graph/gradients.js';
+import { gradients, vectorJacobian } from '../../../src/graph/gradients.js';
 import { ancestors, Graph, type Tensor } from '../../../src/graph/graph.js';
 import * as g from '../../../src/graph/operations.js';
 import { type Case, cases } from './cases.js';
@@ -201,5 +201,33 @@ group('evaluate', () => {
     const { a, b } = evaluate({ a: x, b: g.reshape(x, [1, 2]) }, { x: [1, 2] });
     a[0] = 9;
     expect([...b]).toEqual([1, 2]);
+  });
+});
+
+group('vectorJacobian', () => {
+  test('is the gradient of the sum of products', () => {
+    const next = random(5);
+    const graph = new Graph();
+    const [x, w, cotangent] = [
+      graph.input('x', [1, 3, 4, 4]),
+      graph.input('w', [2, 3]),
+      graph.input('cotangent', [1, 2, 4, 4]),
+    ];
+    const output = g.leakyRelu(g.pointwise(x, w), 0.1);
+    const loss = g.sum(g.mul(output, g.stopGradient(cotangent)));
+    const [direct] = vectorJacobian(output, cotangent, [x]);
+    const [summed] = gradients(loss, [x]);
+    const feeds = Object.fromEntries(
+      [x, w, cotangent].map((input) => [input.name!, randomValues(input.shape, next)]),
+    );
+    const values = evaluate({ direct, summed }, feeds);
+    expect(relativeError(values.direct, values.summed)).toBeLessThan(1e-12);
+  });
+
+  test('wants a cotangent of the shape of the output', () => {
+    const graph = new Graph();
+    const x = graph.input('x', [2, 3]);
+    const message = /expected a cotangent with the shape of square.*\[2,3\].*got y \[3,2\]/;
+    expect(() => vectorJacobian(g.square(x), graph.input('y', [3, 2]), [x])).toThrow(message);
   });
 });
