@@ -74,12 +74,39 @@ async function inspect(entries: readonly DatasetImage[], failures: Failure[]): P
 
 /** What a result is kept by: everything that bytes and pixels depend on, and the threads, which seconds depend on most. */
 function keyOf(
-  { name, version }: OpenedCodec,
+  { name, version }: Pick<OpenedCodec, 'name' | 'version'>,
   { sha256 }: EvaluatedImage,
   setting: number,
   { threads }: Environment,
 ): string {
   return [name, version, `threads ${threads}`, sha256, setting].join(' | ');
+}
+
+/**
+ * Puts the measurements of an earlier evaluation into a store that lacks them, so that codecs of the same versions need
+ * not be measured again. Seconds keep the environment they were taken in; of several of a codec, the last one.
+ *
+ * @returns how many the store lacked
+ * @example
+ * await reuseMeasurements(store, parseEvaluation(await readFile('kodak.json', 'utf8'), 'kodak.json'));
+ */
+export async function reuseMeasurements(
+  store: ResultStore<KeptMeasurement>,
+  { images, codecs }: Evaluation,
+): Promise<number> {
+  const before = store.size;
+  const imageOf = new Map(images.map((image) => [image.name, image]));
+  for (const codec of codecs) {
+    if (codec.kind === 'published') continue;
+    const environment = codec.environments?.at(-1);
+    if (!environment) continue;
+    for (const measurement of codec.perImage) {
+      const image = imageOf.get(measurement.image);
+      const key = image && keyOf(codec, image, measurement.setting, environment);
+      if (key !== undefined && !store.get(key)) await store.put(key, { measurement, environment });
+    }
+  }
+  return store.size - before;
 }
 
 /** What is to be measured, and what is known already. */

@@ -1,4 +1,4 @@
-/** What `codec eval` and `codec eval merge` make of an evaluation: text, JSON, CSV, curves for other tools, reports. */
+/** Evaluations as files: what `codec eval` and its subcommands read, and what they write (text, JSON, CSV, curves, reports). */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { Option } from 'commander';
@@ -8,6 +8,7 @@ import {
   evaluationText,
   exchangeDocument,
   failureLines,
+  parseEvaluation,
   summaryText,
 } from '../../eval/index.js';
 import { type CropComparison, resultsDocument, writeReport } from '../../eval/report/index.js';
@@ -36,6 +37,12 @@ export const outputOptions = (): Option[] => [
   ),
   new Option('--compressai <folder>', "write every codec's curve as CompressAI's tools read it"),
 ];
+
+/** The evaluation in a file; errors name it. */
+export async function evaluationNamed(context: Context, name: string): Promise<Evaluation> {
+  const text = new TextDecoder().decode(await context.read(name));
+  return about(name, () => parseEvaluation(text, name));
+}
 
 const encoded = (text: string): Uint8Array => new TextEncoder().encode(text);
 

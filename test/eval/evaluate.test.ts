@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { findDatasetIfPresent } from '../../datasets/index.js';
-import type { KeptMeasurement, RunProgress } from '../../eval/evaluate.js';
+import { type KeptMeasurement, type RunProgress, reuseMeasurements } from '../../eval/evaluate.js';
 import type { MeasuredCodec } from '../../eval/evaluation.js';
 import { localMeasurer } from '../../eval/measurer.js';
 import { openMetrics } from '../../eval/metrics/metrics.js';
@@ -40,6 +40,20 @@ describe('evaluate', () => {
     expect(comparison.rate!.fraction).toBe(1);
     expect(evaluation.failures).toEqual([]);
     expect(evaluation.environments).toEqual([environment]);
+  });
+
+  it('takes over what an earlier evaluation measured, but not of other versions', async () => {
+    const set = await dataset({ a: 64, b: 96 });
+    const earlier = await evaluateSteps(set, [ours(), theirs()]);
+    const store = await ResultStore.open<KeptMeasurement>();
+    expect(await reuseMeasurements(store, earlier)).toBe(20);
+    expect(await reuseMeasurements(store, earlier)).toBe(0);
+    const again = [stepCodec('ours', 1, { version: 'another' }), theirs()];
+    expect(await evaluateSteps(set, again, { store })).toMatchObject({
+      comparisons: earlier.comparisons,
+      environments: earlier.environments,
+    });
+    expect(again.map(({ calls }) => calls)).toEqual([10, 0]);
   });
 
   it('recomputes nothing after it was stopped half-way', async () => {

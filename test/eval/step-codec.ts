@@ -23,15 +23,16 @@ export interface StepOptions {
   /** Refuses pictures of this width. */
   readonly refusedWidth?: number;
   readonly settings?: readonly number[];
+  readonly version?: string;
 }
 
 /** Cuts samples of square pictures to steps of 2^(8 - setting); a file has `factor` kilobytes per setting, and the samples. */
 export function stepCodec(name: string, factor: number, options: StepOptions = {}): StepCodec {
-  const { kind = 'ours', refusedWidth, settings = [2, 3, 4, 5, 6] } = options;
+  const { kind = 'ours', refusedWidth, settings = [2, 3, 4, 5, 6], version = '1' } = options;
   const codec: StepCodec = {
     name,
     kind,
-    version: '1',
+    version,
     settings,
     calls: 0,
     async encode(image, setting) {

@@ -1,9 +1,8 @@
 /** `codec eval document`: evaluations on several sets as one document with charts, which is how docs/RESULTS.md is made. */
 import { type Command, Option } from 'commander';
-import { parseEvaluation } from '../../../eval/index.js';
 import { releaseDocument, writeCharts } from '../../../eval/report/index.js';
 import { about, type Context } from '../context.js';
-import { linkTo, writeText } from '../evaluation-outputs.js';
+import { evaluationNamed, linkTo, writeText } from '../evaluation-outputs.js';
 import { commandLine, examples } from '../manual.js';
 
 interface Options {
@@ -20,10 +19,7 @@ async function writeDocument(
 ): Promise<void> {
   const { markdown, charts, madeBy = commandLine(command) } = options;
   const evaluations = [];
-  for (const name of files) {
-    const text = new TextDecoder().decode(await context.read(name));
-    evaluations.push(await about(name, () => parseEvaluation(text, name)));
-  }
+  for (const name of files) evaluations.push(await evaluationNamed(context, name));
   if (charts !== undefined) {
     for (const evaluation of evaluations) await about(charts, () => writeCharts(evaluation, charts));
   }

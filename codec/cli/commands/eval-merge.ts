@@ -1,13 +1,8 @@
 /** `codec eval merge`: the shards of an evaluation as one. */
 import type { Command } from 'commander';
-import {
-  type Evaluation,
-  mergeEvaluations,
-  type NamedEvaluation,
-  parseEvaluation,
-} from '../../../eval/index.js';
-import { about, type Context } from '../context.js';
-import { type OutputOptions, outputOptions, writeOutputs } from '../evaluation-outputs.js';
+import { type Evaluation, mergeEvaluations, type NamedEvaluation } from '../../../eval/index.js';
+import type { Context } from '../context.js';
+import { evaluationNamed, type OutputOptions, outputOptions, writeOutputs } from '../evaluation-outputs.js';
 import { commandLine, examples } from '../manual.js';
 
 /** Pictures that no part has measured or failed on: their shards are missing. */
@@ -23,10 +18,7 @@ async function merge(
   options: OutputOptions,
 ): Promise<void> {
   const parts: NamedEvaluation[] = [];
-  for (const name of files) {
-    const text = new TextDecoder().decode(await context.read(name));
-    parts.push({ name, evaluation: await about(name, () => parseEvaluation(text, name)) });
-  }
+  for (const name of files) parts.push({ name, evaluation: await evaluationNamed(context, name) });
   const whole = mergeEvaluations(parts);
   await writeOutputs(context, whole, options, { command: commandLine(command) });
   const open = openImages(whole);

@@ -29,6 +29,7 @@ import {
   type QuantizerSetting,
   ResultStore,
   type RunProgress,
+  reuseMeasurements,
   type Shard,
   settingName,
 } from '../../../eval/index.js';
@@ -39,7 +40,13 @@ import type { EngineName } from '../../transform-engine.js';
 import { about, type Context, FileError } from '../context.js';
 import { datasetNamed } from '../dataset-argument.js';
 import { cropsOf } from '../evaluation-crops.js';
-import { type OutputOptions, outputOptions, writeOutputs, writeText } from '../evaluation-outputs.js';
+import {
+  evaluationNamed,
+  type OutputOptions,
+  outputOptions,
+  writeOutputs,
+  writeText,
+} from '../evaluation-outputs.js';
 import { type WeightsOptions, weightsOptions, weightsSpecs } from '../evaluation-weights.js';
 import { commandLine, examples } from '../manual.js';
 import { engineOption, modelNamed, modelOption, numberFrom, wholeFrom } from '../options.js';
@@ -65,6 +72,7 @@ interface Options extends OutputOptions, WeightsOptions {
   readonly threads?: number;
   readonly out: string;
   readonly fresh?: boolean;
+  readonly reuse: readonly string[];
   readonly crops: number;
 }
 
@@ -185,12 +193,17 @@ async function measure(
   { dataset, specs, threads }: Run,
   options: Options,
 ): Promise<Evaluation | undefined> {
-  const { jobs, limit, shard, out } = options;
+  const { jobs, limit, shard, out, reuse } = options;
+  const earlier: Evaluation[] = [];
+  for (const name of reuse) earlier.push(await evaluationNamed(context, name));
   const metrics = await openMetrics(options.metrics);
   const environment = await environmentOf({ jobs, threads, versions: metrics.versions });
   const path = join(out, `${stemOf(dataset.name, shard)}.results.jsonl`);
   const store = await about(path, () => ResultStore.open<KeptMeasurement>(path));
   if (options.fresh) await store.clear();
+  for (const [n, evaluation] of earlier.entries()) {
+    context.say(`${reuse[n]}: ${count(await reuseMeasurements(store, evaluation))} measurements taken over`);
+  }
   const measurers: Measurer[] =
     jobs === 1
       ? [await openLocalMeasurer(specs, threads, metrics)]
@@ -328,6 +341,15 @@ export function addEval(program: Command, context: Context): void {
     )
     .option('--out <folder>', 'where results are kept', join('out', 'eval'))
     .option('--fresh', 'measure again what is kept there')
+    .addOption(
+      new Option(
+        '--reuse <file>',
+        'take over the measurements of an earlier evaluation (its JSON), for codecs of the same versions at the same number of ' +
+          'threads; may be repeated',
+      )
+        .argParser((text: string, before: readonly string[]) => [...before, text])
+        .default([], 'none'),
+    )
     .addOption(
       new Option('--crops <n>', 'pictures that the report shows beside a competitor at the same bytes')
         .argParser(wholeFrom(0, 100))

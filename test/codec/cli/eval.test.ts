@@ -208,7 +208,7 @@ describe('codec eval', () => {
 
   it('refuses options that make no sense, before anything runs', async () => {
     for (const [options, reason] of [
-      [['--quantizers', 'magic'], /--quantizers.*Expected some of round, deadzone, rdoq/],
+      [['--quantizers', 'magic'], /--quantizers.*expected one of round, deadzone, rdoq.*got magic/],
       [['--qualities', '20,200'], /--qualities.*from 0 to 100/],
       [['--competitors', 'gif'], /--competitors.*expected one of jpeg/],
       [['--metrics', 'vmaf'], /--metrics.*expected some of psnr/],
