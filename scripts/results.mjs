@@ -1,11 +1,12 @@
 /**
  * Makes docs/RESULTS.md, its charts and eval/results/ again: the test sets, measured on one thread, beside all competitors
- * that are installed. What is kept in out/results/ is not measured again; a report of each set lies there too.
+ * that are installed. What is kept in out/results/ or in eval/results/, of codecs of the same versions, is not measured again;
+ * a report of each set lies in out/results/, too.
  *
  *     npm run results [-- --jobs 2]     # further options go to `codec eval`
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 const folder = `eval/results/${version}`;
@@ -13,8 +14,8 @@ const sets = ['kodak', 'tecnick'];
 const isInstalled = (program) => !spawnSync(program, ['--version']).error;
 const jpegXl = ['cjxl', 'djxl'].every(isInstalled) ? ['jxl'] : [];
 const options = [
-  ...['--quantizers', 'rdoq,tcq8,tcq64'],
-  ...['--competitors', ['jpeg', 'mozjpeg', 'webp', ...jpegXl, 'avif:1', 'avif'].join(',')],
+  ...['--quantizers', 'rdoq,tcq8,tcq64,tcq64+1,tcq64+2'],
+  ...['--competitors', ['jpeg', 'mozjpeg', 'webp', ...jpegXl, 'avif'].join(',')],
   ...['--metrics', 'psnr,ms-ssim', '--threads', '1'],
 ];
 
@@ -35,8 +36,10 @@ process.on('SIGINT', () => {});
 mkdirSync(folder, { recursive: true });
 for (const set of sets) {
   const out = `out/results/${set}`;
-  const outputs = ['--out', out, '--json', `${folder}/${set}.json`, '--report', `${out}/report`];
-  codec('eval', set, ...options, ...outputs, ...process.argv.slice(2));
+  const json = `${folder}/${set}.json`;
+  const outputs = ['--out', out, '--json', json, '--report', `${out}/report`];
+  const reuse = existsSync(json) ? ['--reuse', json] : [];
+  codec('eval', set, ...options, ...outputs, ...reuse, ...process.argv.slice(2));
 }
 const evaluations = sets.map((set) => `${folder}/${set}.json`);
 const document = [
