@@ -2,7 +2,7 @@
  * The inference graphs of a coder, for codec/exact and for the transforms' engines, and the parameters that they need. All
  * are for one picture of a padded size (multiples of 64); latents travel in the dense form of hyperprior.ts.
  */
-import { Graph, mul, sub, type Tensor, vectorJacobian } from '../../src/graph/index.js';
+import { Graph, maximum, minimum, mul, sub, type Tensor, vectorJacobian } from '../../src/graph/index.js';
 import { contextPasses, type NetworkConfig } from './config.js';
 import { contextPass, hyperAnalysis, hyperSynthesis, joinPasses, splitPasses } from './hyperprior.js';
 import { type ParameterSpec, Parameters } from './parameters.js';
@@ -64,7 +64,7 @@ export const decoderGraph = (config: NetworkConfig, height: number, width: numbe
 /**
  * How the decoder's picture depends on its latents: dense latents `pass0..3` as decoderGraph has them, a picture `x` and
  * `weights` [1,1,H,W] of its pixels in, `gradient0..3` out: the gradient of half the weighted squared error (sum over all
- * values in [0,1]) with respect to the latents.
+ * values in [0,1]) with respect to the latents. The error is that of the picture as it is shown, without values beyond [0,1].
  */
 export const errorGradientGraph = (config: NetworkConfig, height: number, width: number): CoderGraph =>
   coderGraph((graph, parameters) => {
@@ -72,7 +72,8 @@ export const errorGradientGraph = (config: NetworkConfig, height: number, width:
     const weights = graph.input('weights', [1, 1, height, width]);
     const latents = joinPasses(passInputs(graph, config, contextPasses, height, width));
     const decoded = synthesis(parameters, config, latents, gainInputs(graph, config));
-    const [gradient] = vectorJacobian(decoded, mul(sub(decoded, x), weights), [latents]);
+    const shown = minimum(maximum(decoded, 0), 1);
+    const [gradient] = vectorJacobian(decoded, mul(sub(shown, x), weights), [latents]);
     return Object.fromEntries(splitPasses(gradient).map((part, pass) => [`gradient${pass}`, part]));
   });
 
