@@ -49,7 +49,7 @@ export const refinementPart = (refinement: number): number => (refinement === 0 
  * @param quality 0 to 100
  * @param part of the way to go, 0..1
  * @example
- * refinedTargets([Float32Array.of(0.4)], [Float32Array.of(0)], [Float32Array.of(0)], 50, 0.5)[0][0]; // => 0.2
+ * refinedTargets([Float32Array.of(1)], [Float32Array.of(2)], [Float32Array.of(0)], 50, 0.5)[0][0]; // => 1.5
  */
 export function refinedTargets(
   targets: readonly Float32Array[],

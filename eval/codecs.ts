@@ -80,7 +80,7 @@ export const settingName = ({ quantizer, refinements }: QuantizerSetting): strin
  * Reads the word.
  * @throws UsageError for an unknown quantizer or number of refinements
  * @example
- * parseSetting('tcq8+2'); // => { quantizer: 'tcq8', refinements: 2 }
+ * parseSetting('tcq8+2'); // => { "quantizer": "tcq8", "refinements": 2 }
  */
 export function parseSetting(text: string): QuantizerSetting {
   const [name, refinements = '0', ...rest] = text.split('+');

@@ -2,6 +2,7 @@
  * Refinement: the engines' gradients against finite differences of the decoder, files that are better by what training
  * minimises, on pictures of one tile and of several, and refused options.
  */
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { coderOf } from '../../codec/coder.js';
@@ -11,12 +12,13 @@ import { loadModel } from '../../codec/model/load.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import { ratePointOf } from '../../codec/model/rate-point.js';
 import { contextPasses, lambdaOf } from '../../codec/networks/config.js';
-import { refinedTargets } from '../../codec/refinement.js';
+import * as refinement from '../../codec/refinement.js';
 import type { WeightedPicture } from '../../codec/transform-engine.js';
 import { UsageError } from '../../src/errors.js';
 import { createImage, type Image } from '../../src/io/image.js';
 import { readImage } from '../../src/io/index.js';
 import { Random } from '../../src/training/random.js';
+import { examplesOf, runExample } from '../examples.js';
 import { tinyModel } from '../golden/cases.js';
 import { picture } from '../golden/pictures.js';
 
@@ -87,7 +89,7 @@ describe('the gradient of the squared error', () => {
 });
 
 it('goes part of the way from the targets to where the error is least', () => {
-  const [targets] = refinedTargets(
+  const [targets] = refinement.refinedTargets(
     [Float32Array.of(1, 1)],
     [Float32Array.of(2, 2)],
     [Float32Array.of(0, 1e-4)],
@@ -145,6 +147,11 @@ describe('refined files of a photograph', () => {
     expect(await encode(image, { ...options, refinements: 0 })).not.toEqual(once);
   });
 });
+
+it.each(examplesOf(readFileSync(new URL('../../codec/refinement.ts', import.meta.url), 'utf8')))(
+  'example: %s',
+  (example) => runExample(example, refinement),
+);
 
 describe('options', () => {
   const image = picture('texture', 70, 40);
