@@ -1,16 +1,20 @@
 /**
- * Quantizers of network weights, measured on unit Gaussian weights: `npm run bench:weights [-- --scheme NAME --count N --search]`.
+ * Quantizers of network weights, measured on unit Gaussian weights: `npm run bench:weights [-- --scheme NAME --count N --write]`.
  *
  *     bpw         bits per weight with all overhead
  *     SQNR        signal to quantization noise, decibels
  *     gap         decibels below what any code of as many bits could reach: 6.02 per bit
- *     quantize    float32 input per second, one thread, best of several runs
- *     dequantize  float32 output per second, likewise
+ *     searched    SQNR with scales of least squared error, of schemes that can look for them
+ *     quantize    float32 input per second, one thread, best of several runs; dequantize: float32 output, likewise
  *
- * With --search, schemes that can look for scales of least squared error do. Every scheme of the registry is there, with every width up to 4 bits where it has a choice. Calibrated schemes see white
- * inputs, for which they have nothing to make up for and do what rounding does.
+ * Every scheme of the registry is there, with every width up to 4 bits where it has a choice. Calibrated schemes see white
+ * inputs, for which they have nothing to make up for and do what rounding does. --write puts the tables into docs/WEIGHTS.md.
  */
+import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { FormatError } from '../src/errors.js';
+import { packageRoot, writeFileAtomic } from '../src/io/files.js';
 import { distortionOf, type Scheme, schemeOf, schemes, type WeightTensor } from '../src/weights/index.js';
 import { seeded } from './random.js';
 import { numberOption, parseOptions, runAsScript } from './script.js';
@@ -101,34 +105,94 @@ export function shownWidths({ bitWidths }: Scheme): readonly number[] {
 
 const megabytes = (speed: number): string => (speed / 1e6).toFixed(speed < 1e7 ? 1 : 0);
 
-function rowOf(measurement: SchemeMeasurement): string[] {
-  const { scheme, bits, bitsPerWeight, sqnr, gap, quantizeSpeed, dequantizeSpeed } = measurement;
+/** A row of the table: a scheme at one width, and with searched scales where it can have them. */
+export interface BenchRow {
+  readonly plain: SchemeMeasurement;
+  readonly searched?: SchemeMeasurement;
+}
+
+function benchRow(scheme: Scheme, bits: number, tensor: WeightTensor): BenchRow {
+  const plain = measureSpeed(scheme, bits, tensor);
+  if (!scheme.options?.includes('search')) return { plain };
+  return { plain, searched: measureSpeed(scheme, bits, tensor, true) };
+}
+
+/** Rows of text with their titles: one per scheme and width. */
+export function speedTable(rows: readonly BenchRow[]): string[][] {
+  const titles = ['scheme', 'bits', 'bpw', 'SQNR dB', 'gap dB', 'quantize MB/s', 'dequantize MB/s'];
+  const search = ['searched dB', 'search MB/s'];
   return [
-    scheme,
-    String(bits),
-    bitsPerWeight.toFixed(3),
-    sqnr.toFixed(2),
-    gap.toFixed(2),
-    megabytes(quantizeSpeed),
-    megabytes(dequantizeSpeed),
+    [...titles, ...search],
+    ...rows.map(({ plain, searched }) => [
+      plain.scheme,
+      String(plain.bits),
+      plain.bitsPerWeight.toFixed(3),
+      plain.sqnr.toFixed(2),
+      plain.gap.toFixed(2),
+      megabytes(plain.quantizeSpeed),
+      megabytes(plain.dequantizeSpeed),
+      ...(searched ? [searched.sqnr.toFixed(2), megabytes(searched.quantizeSpeed)] : ['', '']),
+    ]),
   ];
+}
+
+/**
+ * The least gap of every scheme at 2, 3 and 4 bits, with the bits per weight that it is at. A scheme stands in the column
+ * that its bits per weight are nearest to; those farther than half a bit from all of them are left out.
+ */
+export function gapTable(rows: readonly BenchRow[]): string[][] {
+  const widths = [2, 3, 4];
+  const measured = rows.flatMap(({ plain, searched }) => (searched ? [plain, searched] : [plain]));
+  const names = [...new Set(measured.map(({ scheme }) => scheme))];
+  const lines = names.flatMap((name) => {
+    const cells = widths.map((width) => {
+      const near = measured.filter(
+        ({ scheme, bitsPerWeight }) => scheme === name && Math.round(bitsPerWeight) === width,
+      );
+      const best = near.sort((a, b) => a.gap - b.gap)[0];
+      return best ? `${best.gap.toFixed(2)} (${best.bitsPerWeight.toFixed(2)})` : '';
+    });
+    return cells.some((cell) => cell !== '') ? [[name, ...cells]] : [];
+  });
+  return [['gap in dB (bits per weight)', ...widths.map((width) => `${width} bits`)], ...lines];
+}
+
+const markdownTable = ([titles, ...lines]: readonly (readonly string[])[]): string =>
+  [titles, titles.map((_, column) => (column === 0 ? '---' : '---:')), ...lines]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
+
+const markers = { begin: '<!-- bench:weights begins -->', end: '<!-- bench:weights ends -->' } as const;
+
+/**
+ * A document with other text between its marks.
+ * @throws FormatError where it has no marks
+ */
+export function withMeasured(document: string, measured: string): string {
+  const [begin, end] = [document.indexOf(markers.begin), document.indexOf(markers.end)];
+  if (begin < 0 || end < begin) {
+    throw new FormatError(`docs/WEIGHTS.md: expected ${markers.begin} and ${markers.end}, got no such lines`);
+  }
+  return `${document.slice(0, begin + markers.begin.length)}\n${measured}\n${document.slice(end)}`;
 }
 
 runAsScript(import.meta.url, async (args) => {
   const values = parseOptions(args, {
     scheme: { type: 'string' },
     count: { type: 'string' },
-    search: { type: 'boolean' },
+    write: { type: 'boolean' },
   });
   const count = numberOption('count', values.count, 1 << 18, [columns, 1 << 26]);
   const tensor = gaussianWeights(Math.round(count / columns));
   const chosen = values.scheme === undefined ? schemes : [schemeOf(values.scheme)];
-  console.log(
-    `${cpus()[0]?.model ?? 'unknown processor'}, Node.js ${process.version}, ${tensor.values.length} weights`,
-  );
-  const rows = chosen.flatMap((scheme) =>
-    shownWidths(scheme).map((bits) => rowOf(measureSpeed(scheme, bits, tensor, values.search))),
-  );
-  const titles = ['scheme', 'bits', 'bpw', 'SQNR dB', 'gap dB', 'quantize MB/s', 'dequantize MB/s'];
-  console.log(textTable([titles, ...rows]));
+  const machine = `${cpus()[0]?.model ?? 'unknown processor'}, Node.js ${process.version}, ${tensor.values.length} weights in rows of ${columns}`;
+  console.log(machine);
+  const rows = chosen.flatMap((scheme) => shownWidths(scheme).map((bits) => benchRow(scheme, bits, tensor)));
+  const tables = [speedTable(rows), gapTable(rows)];
+  for (const table of tables) console.log(`${textTable(table)}\n`);
+  if (!values.write) return;
+  const path = join(packageRoot(), 'docs', 'WEIGHTS.md');
+  const measured = [`One core: ${machine}.`, ...tables.map(markdownTable)].join('\n\n');
+  const document = withMeasured(await readFile(path, 'utf8'), measured);
+  await writeFileAtomic(path, new TextEncoder().encode(document));
 });

@@ -1,6 +1,13 @@
 /** The benchmark of weight quantizers in small: numbers that theory bounds, and every scheme of the registry. */
 import { describe, expect, it } from 'vitest';
-import { gaussianWeights, measureSpeed, shownWidths } from '../../eval/weights-bench.js';
+import {
+  gapTable,
+  gaussianWeights,
+  measureSpeed,
+  shownWidths,
+  speedTable,
+  withMeasured,
+} from '../../eval/weights-bench.js';
 import { schemeOf, schemes } from '../../src/weights/index.js';
 
 describe('the benchmark of weight quantizers', () => {
@@ -31,5 +38,26 @@ describe('the benchmark of weight quantizers', () => {
       const [bits] = shownWidths(scheme);
       expect(measureSpeed(scheme, bits, tensor).gap, scheme.name).toBeGreaterThan(0);
     }
+  });
+
+  it('makes a row of every scheme and width, and one of gaps at 2, 3 and 4 bits', () => {
+    const measured = (scheme: string, bits: number, bitsPerWeight: number, gap: number) => ({
+      ...{ scheme, bits, bitsPerWeight, gap, sqnr: 20, quantizeSpeed: 4e6, dequantizeSpeed: 123e6 },
+    });
+    const rows = [
+      { plain: measured('a', 2, 2.25, 3), searched: measured('a', 2, 2.25, 2) },
+      { plain: measured('a', 4, 4.25, 1) },
+      { plain: measured('b', 8, 8.5, 6) },
+    ];
+    expect(speedTable(rows)[1]).toEqual(['a', '2', '2.250', '20.00', '3.00', '4.0', '123', '20.00', '4.0']);
+    expect(speedTable(rows)[3]).toEqual(['b', '8', '8.500', '20.00', '6.00', '4.0', '123', '', '']);
+    expect(gapTable(rows).slice(1)).toEqual([['a', '2.00 (2.25)', '', '1.00 (4.25)']]);
+  });
+
+  it('writes between the marks of a document only', () => {
+    const document = 'a\n<!-- bench:weights begins -->\nold\n<!-- bench:weights ends -->\nb\n';
+    expect(withMeasured(document, 'new')).toBe(document.replace('old', 'new'));
+    expect(withMeasured(withMeasured(document, 'x'), 'new')).toBe(document.replace('old', 'new'));
+    expect(() => withMeasured('a', 'new')).toThrow(/expected <!-- bench:weights begins -->/);
   });
 });
