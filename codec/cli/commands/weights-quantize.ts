@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../../../src/errors.js';
+import { Calibration } from '../../../src/weights/files/calibration.js';
 import type { Checkpoint } from '../../../src/weights/files/checkpoint.js';
 import type { GgufCheckpoint } from '../../../src/weights/files/gguf-checkpoint.js';
 import { entriesFromConfig, ggufOutput } from '../../../src/weights/files/gguf-output.js';
@@ -42,6 +43,7 @@ interface Options {
   readonly filter: readonly FilterRule[];
   readonly keep: readonly FilterRule[];
   readonly seed?: number;
+  readonly calibration?: string;
   readonly packed?: boolean;
   readonly dtype?: SafetensorsOptions['dtype'];
   readonly dryRun?: boolean;
@@ -120,6 +122,7 @@ async function describePlan(
   context: Context,
   source: Checkpoint,
   planned: readonly PlannedTensor[],
+  calibration: Calibration | undefined,
   options: Options,
 ): Promise<void> {
   const rows = [];
@@ -128,7 +131,9 @@ async function describePlan(
   for (const { tensor, choice, instead } of planned) {
     const { name, shape, type } = tensor;
     const size = elementCount(shape);
-    const sampled = choice && size > 0 ? measureSample(await sampleOf(source, tensor), choice) : undefined;
+    const complete = choice && (calibration ? await calibration.completed(choice, tensor) : choice);
+    const sampled =
+      complete && size > 0 ? measureSample(await sampleOf(source, tensor), complete) : undefined;
     if (sampled) {
       bits += sampled.bitsPerWeight * size;
       weights += size;
@@ -217,17 +222,20 @@ async function run(
   const fallback = fallbackOf(command, options);
   await checkOutput(input, output, options);
   const source = await about(input, () => openCheckpoint(input));
+  const { calibration: path } = options;
+  const inputs = path === undefined ? undefined : await about(path, () => openCheckpoint(path));
+  const calibration = inputs && new Calibration(inputs);
   const stop = new AbortController();
   let release: (() => void) | undefined;
   let bar: Progress | undefined;
   try {
     const format = await about(output, () => formatOf(source, output, options));
     const rules = [...options.keep, ...options.filter];
-    let planned = planTensors(source, format, { rules, fallback, seed: options.seed });
+    let planned = planTensors(source, format, { rules, fallback, seed: options.seed, calibration });
     if (options.targetBpw !== undefined) {
       planned = await meetTarget(source, format, planned, options.targetBpw);
     }
-    if (options.dryRun) return await describePlan(context, source, planned, options);
+    if (options.dryRun) return await describePlan(context, source, planned, calibration, options);
     const { stderr } = context.streams;
     const total = planned.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
     bar = stderr.isTTY ? new Progress(stderr, Math.max(1, Math.round(total / 1000))) : undefined;
@@ -243,6 +251,7 @@ async function run(
         output,
         format,
         resume: options.resume,
+        calibration,
         signal: stop.signal,
         onTensor: ({ tensor, choice }) => {
           done += tensor.bytes;
@@ -263,6 +272,7 @@ async function run(
     bar?.end();
     release?.();
     await source.close();
+    await inputs?.close();
   }
 }
 
@@ -312,6 +322,10 @@ export function addWeightsQuantize(parent: Command, context: Context): void {
         wholeFrom(0, 2 ** 32 - 1),
       ),
     )
+    .option(
+      '--calibration <file>',
+      'inputs of layers for gptq and gptq-sym: tensors NAME.inputs [samples, columns], or NAME.hessian [columns, columns]',
+    )
     .option('--packed', 'safetensors: store the codes as they are packed, not the values that they stand for')
     .addOption(
       new Option(
@@ -333,5 +347,6 @@ export function addWeightsQuantize(parent: Command, context: Context): void {
     'codec weights quantize Llama-3.2-1B llama.gguf --scheme q4_k --filter ".*(v|down)_proj.*=q6_k"',
     'codec weights quantize Llama-3.2-1B Llama-3.2-1B-int4 --scheme int4 --group 128 --packed',
     'codec weights quantize model.safetensors mixed.safetensors --scheme int4 --target-bpw 4.5 --dry-run',
+    'codec weights quantize Llama-3.2-1B gptq --scheme gptq:4:128 --calibration activations.safetensors',
   ]);
 }

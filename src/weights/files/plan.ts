@@ -12,6 +12,7 @@ import { elementCount } from '../layout.js';
 import { parseScheme, type SchemeChoice } from '../registry.js';
 import { distortionOf } from '../report.js';
 import type { Scheme, SchemeOptions, WeightTensor } from '../scheme.js';
+import type { Calibration } from './calibration.js';
 import { type Checkpoint, floatBytes, rowsOf, type StoredTensor, shapeOfRows } from './checkpoint.js';
 import type { OutputFormat } from './output.js';
 
@@ -31,6 +32,8 @@ export interface PlanOptions {
   readonly fallback?: SchemeChoice;
   /** Given to schemes that make random choices, with a number of the tensor's own. */
   readonly seed?: number;
+  /** Inputs of layers, for calibrated schemes. */
+  readonly calibration?: Calibration;
 }
 
 /** Whether a scheme has an option: schemes refuse those that they do not have. */
@@ -53,7 +56,8 @@ function withSeed(choice: SchemeChoice, seed: number | undefined, name: string):
  * Decides for every tensor of a source.
  *
  * Rules take any tensor whose values can be read; the fallback takes floats only, so that what is quantized already stays.
- * @throws UsageError where the format cannot hold what was asked for, and for calibrated schemes without a Hessian
+ * @throws UsageError where the format cannot hold what was asked for, and for calibrated schemes without what they
+ *   are calibrated with
  */
 export function planTensors(source: Checkpoint, format: OutputFormat, options: PlanOptions): PlannedTensor[] {
   return source.tensors.map((tensor, index) => {
@@ -64,9 +68,12 @@ export function planTensors(source: Checkpoint, format: OutputFormat, options: P
       : undefined;
     if (!wanted) return { index, tensor };
     if (wanted.scheme.calibrated && !wanted.options.hessian) {
-      throw new UsageError(
-        `tensor ${tensor.name}: expected a scheme that needs no Hessian of the layer's inputs, got ${wanted.scheme.name}`,
-      );
+      if (!options.calibration) {
+        throw new UsageError(
+          `tensor ${tensor.name}: expected inputs of the layer (calibration) for ${wanted.scheme.name}, got none`,
+        );
+      }
+      options.calibration.check(tensor);
     }
     const fitted = format.fit(tensor, wanted);
     const choice = withSeed(fitted, options.seed, tensor.name);

@@ -13,6 +13,7 @@ import { UsageError } from '../../errors.js';
 import { GrowingFile } from '../../io/byte-file.js';
 import { fileError, writeFileAtomic } from '../../io/files.js';
 import { distortionOf, type QuantizationReport } from '../report.js';
+import type { Calibration } from './calibration.js';
 import type { Checkpoint } from './checkpoint.js';
 import { int32Config } from './int32-layout.js';
 import { Journal, type TensorRecord } from './journal.js';
@@ -24,6 +25,8 @@ export interface QuantizeOptions {
   readonly output: string;
   readonly format: OutputFormat;
   readonly resume?: boolean;
+  /** Inputs of layers, for calibrated schemes. */
+  readonly calibration?: Calibration;
   /** Asks to stop after the tensor at hand. */
   readonly signal?: AbortSignal;
   /** Called for every tensor that is done, in this run or before. */
@@ -69,7 +72,7 @@ function outputFiles(
 async function planText(
   source: Checkpoint,
   planned: readonly PlannedTensor[],
-  format: OutputFormat,
+  { format, calibration }: QuantizeOptions,
 ): Promise<string> {
   const folder = (await stat(source.path)).isDirectory() ? source.path : dirname(source.path);
   const files = [];
@@ -85,14 +88,15 @@ async function planText(
     return [tensor.name, tensor.type, tensor.shape, choice?.scheme.name ?? null, options, calibrated];
   });
   const begin = createHash('sha256').update(format.begin([])).digest('hex');
-  return JSON.stringify({ version: 1, files, format: format.name, begin, tensors });
+  const inputs = calibration && { calibration: await calibration.identity() };
+  return JSON.stringify({ version: 1, files, format: format.name, begin, tensors, ...inputs });
 }
 
 async function convert(
   source: Checkpoint,
   journal: Journal,
   planned: PlannedTensor,
-  format: OutputFormat,
+  { format, calibration }: QuantizeOptions,
 ): Promise<TensorRecord> {
   const { tensor, choice, index } = planned;
   if (!choice) {
@@ -101,7 +105,8 @@ async function convert(
   }
   const { name, shape } = tensor;
   const values = await source.readFloat32(tensor);
-  const quantized = choice.scheme.quantize({ name, shape, values }, choice.options);
+  const { options } = calibration ? await calibration.completed(choice, tensor) : choice;
+  const quantized = choice.scheme.quantize({ name, shape, values }, options);
   const restored = choice.scheme.dequantize(quantized);
   const distortion = distortionOf(values, restored);
   const { bits } = quantized;
@@ -215,7 +220,7 @@ export async function quantizeCheckpoint(
   const files = outputFiles(source, planned, options);
   const journal = await Journal.open(
     journalFolder(output),
-    await planText(source, planned, format),
+    await planText(source, planned, options),
     options.resume ?? false,
   );
   try {
@@ -232,7 +237,7 @@ export async function quantizeCheckpoint(
       for (const one of file.tensors) {
         stopped ||= signal?.aborted ?? false;
         if (stopped) break;
-        const record = journal.record(one.index) ?? (await convert(source, journal, one, format));
+        const record = journal.record(one.index) ?? (await convert(source, journal, one, options));
         onTensor?.(one, record);
       }
       if (stopped) break;
