@@ -26,13 +26,14 @@ import {
 import { numberOption, parseOptions, runAsScript } from './script.js';
 import { ResultStore } from './store.js';
 
-const qualities: readonly number[] = [10, 25, 40, 55, 70, 85];
+const defaultQualities = '10,25,40,55,70,85';
 
 const options = {
   before: { type: 'string' },
   after: { type: 'string', multiple: true },
   dataset: { type: 'string' },
   quantizers: { type: 'string' },
+  qualities: { type: 'string' },
   limit: { type: 'string' },
   out: { type: 'string' },
 } as const;
@@ -75,6 +76,9 @@ export function checkSameEncoder(a: ParsedModel, b: ParsedModel): void {
 async function main(args: readonly string[]): Promise<void> {
   const values = parseOptions(args, options);
   const { before = 'base', after = [], dataset: name = 'kodak', quantizers = 'round,rdoq,tcq8' } = values;
+  const qualities = (values.qualities ?? defaultQualities)
+    .split(',')
+    .map((text) => numberOption('--qualities', text, 0, [0, 100]));
   const names = [before, ...after];
   const models = await Promise.all(names.map((model) => loadModel(model)));
   for (const model of models) checkSameEncoder(models[0], model);
