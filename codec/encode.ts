@@ -41,7 +41,7 @@ export interface EncodeOptions {
   readonly quantizer?: string;
   /** 1 (fast) to 10 (small); see `efforts`. */
   readonly effort?: number;
-  /** How often latents are searched again by the decoder's gradient (refinement.ts); default by `effort`. */
+  /** How often latents are searched again by the decoder's gradient (refinement.ts); default by `effort`, 0 with a `quantizer`. */
   readonly refinements?: number;
   /** A bundled model's name, a path, or a loaded model. */
   readonly model?: string | ParsedModel;
@@ -80,7 +80,7 @@ export const efforts: readonly Effort[] = [
 
 export const defaultEncodeOptions = Object.freeze({
   quality: 50,
-  effort: 7,
+  effort: 8,
   model: 'base',
   engine: 'auto' as EngineName,
   threads: 0,
@@ -104,15 +104,17 @@ export interface EncodeReport {
   readonly seconds: Stopwatch['seconds'];
 }
 
-/** Quantizer and refinements of the options: their own, or those of the effort. */
+/** Quantizer and refinements of the options; whoever names a quantizer gets it without refinements unless told otherwise. */
 function effortOf(options: EncodeOptions): { quantizer: string; refinements: number } {
   const wished = options.effort ?? defaultEncodeOptions.effort;
   const effort = efforts[wished - 1];
   if (!effort)
     throw new UsageError(`effort: expected a whole number from 1 to ${efforts.length}, got ${wished}`);
-  const { quantizer = effort.quantizer, refinements = effort.refinements } = options;
-  checkRefinements(refinements);
-  return { quantizer, refinements };
+  const { quantizer, refinements } =
+    options.quantizer === undefined ? effort : { quantizer: options.quantizer, refinements: 0 };
+  const chosen = { quantizer, refinements: options.refinements ?? refinements };
+  checkRefinements(chosen.refinements);
+  return chosen;
 }
 
 /** Pixels of a rectangle of latents. */

@@ -166,7 +166,7 @@ export function summaryText(evaluation: Evaluation): string {
   const weights = weightsRows(evaluation, { signed, absent: '-' });
   if (weights.length > 0) {
     const title =
-      'Quantized weights of the networks; bits are those of the decoder, BD-rates against half precision';
+      'Quantized weights of the networks; bits are those of the decoder, BD-rates against the weights as the model has them';
     parts.push('', title, textTable([weightsTitles, ...weights]), ...weightsNotes(evaluation));
   }
   if (groups.size > 0) {

@@ -85,7 +85,7 @@ function weightsTable(evaluation: Evaluation, level: number): string[] {
   if (rows.length === 0) return [];
   return [
     heading(level, 'Quantized weights'),
-    'Weights of the transforms; the entropy networks stay exact. Bits are those of the decoder: per weight that is quantized, with all overhead, and per parameter of its networks, with those that stay. BD-rates are against the same model in half precision.',
+    'Weights of the transforms; the entropy networks stay exact. Bits are those of the decoder: per weight that is quantized, with all overhead, and per parameter of its networks, with those that stay. BD-rates are against the same model as it is; its row says what it takes in half precision.',
     markdownTable([weightsTitles, ...rows]),
     ...weightsNotes(evaluation).map(cellText),
   ];

@@ -253,7 +253,7 @@ export function weightsTable(evaluation: Evaluation, series: readonly ReportSeri
   const seriesOf = (name: string) =>
     series.find(({ codec }) => results.some((one) => one.codec === codec && one.facts.scheme === name));
   return scrollingTable(
-    'Quantized weights: bits of the decoder, BD-rates against half precision',
+    'Quantized weights: bits of the decoder, BD-rates against the model as it is',
     [weightsTitles.map((title, i) => (i === 0 ? columnHead(title) : numberHead(title)))],
     element(
       'tbody',

@@ -64,7 +64,7 @@ export function weightsChart(evaluation: Evaluation, series: readonly ReportSeri
   return {
     key: 'weights',
     title: `Quantized weights on ${evaluation.dataset}`,
-    description: `BD-rate against the model in half precision over bits per quantized weight of the decoder (losses of less than 0.1 % are drawn there), for ${lines
+    description: `BD-rate against the model as it is over bits per quantized weight of the decoder (losses of less than 0.1 % are drawn there), for ${lines
       .map((line) => line.series.codec.name)
       .join(', ')}. The values are in the tables of this report.`,
     x: {
@@ -72,7 +72,7 @@ export function weightsChart(evaluation: Evaluation, series: readonly ReportSeri
       domain: [Math.max(0, Math.min(...bits) - bitsMargin), Math.max(...bits) + bitsMargin],
     },
     y: {
-      title: 'BD-rate against half precision (%, logarithmic)',
+      title: 'BD-rate against the model as it is (%, logarithmic)',
       domain: [leastPercent / margin, Math.max(1, ...percents) * margin],
       logarithmic: true,
     },

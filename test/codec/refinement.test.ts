@@ -157,9 +157,13 @@ describe('options', () => {
   const image = picture('texture', 70, 40);
 
   it('have refinements of their own beside those of the effort', async () => {
-    const report = await encodeWithReport(image, { model, effort: 9, quantizer: 'tcq8' });
-    expect(report).toMatchObject({ quantizer: 'tcq8', refinements: 2 });
+    const report = await encodeWithReport(image, { model, effort: 9 });
+    expect(report).toMatchObject({ quantizer: 'tcq64', refinements: 2 });
     expect(report.seconds.refinement).toBeGreaterThan(0);
+    const named = await encodeWithReport(image, { model, effort: 9, quantizer: 'tcq8' });
+    expect(named).toMatchObject({ quantizer: 'tcq8', refinements: 0 });
+    const both = await encodeWithReport(image, { model, quantizer: 'tcq8', refinements: 3 });
+    expect(both).toMatchObject({ quantizer: 'tcq8', refinements: 3 });
     expect(await encodeWithReport(image, { model, effort: 9, refinements: 0 })).toMatchObject({
       quantizer: 'tcq64',
       refinements: 0,

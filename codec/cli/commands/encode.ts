@@ -143,7 +143,7 @@ export function addEncode(program: Command, context: Context): void {
     .addOption(
       new Option(
         '--refinements <n>',
-        "how often latents are searched again by the decoder's gradient (default: by effort)",
+        "how often latents are searched again by the decoder's gradient (default: by effort; 0 with --quantizer)",
       ).argParser(wholeFrom(0, mostRefinements)),
     )
     .addOption(
