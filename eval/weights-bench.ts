@@ -137,8 +137,8 @@ export function speedTable(rows: readonly BenchRow[]): string[][] {
 }
 
 /**
- * The least gap of every scheme at 2, 3 and 4 bits, with the bits per weight that it is at. A scheme stands in the column
- * that its bits per weight are nearest to; those farther than half a bit from all of them are left out.
+ * The gap of every scheme at 2, 3 and 4 bits and what comes on top for scales, up to two thirds of a bit, with the bits per
+ * weight that it is at: the fewest ones of the scheme there, and with searched scales where that is better.
  */
 export function gapTable(rows: readonly BenchRow[]): string[][] {
   const widths = [2, 3, 4];
@@ -146,10 +146,11 @@ export function gapTable(rows: readonly BenchRow[]): string[][] {
   const names = [...new Set(measured.map(({ scheme }) => scheme))];
   const lines = names.flatMap((name) => {
     const cells = widths.map((width) => {
-      const near = measured.filter(
-        ({ scheme, bitsPerWeight }) => scheme === name && Math.round(bitsPerWeight) === width,
-      );
-      const best = near.sort((a, b) => a.gap - b.gap)[0];
+      const near = measured.filter(({ scheme, bitsPerWeight }) => {
+        const extra = bitsPerWeight - width;
+        return scheme === name && extra > -0.05 && extra < 0.67;
+      });
+      const [best] = near.sort((a, b) => a.bits - b.bits || a.gap - b.gap);
       return best ? `${best.gap.toFixed(2)} (${best.bitsPerWeight.toFixed(2)})` : '';
     });
     return cells.some((cell) => cell !== '') ? [[name, ...cells]] : [];
