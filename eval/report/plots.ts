@@ -162,10 +162,20 @@ function secondsPerMegapixel(
   return total > 0 ? total / megapixels : undefined;
 }
 
+/** Whether seconds of codecs can stand beside each other: all are of one kind of run of one version on one machine. */
+function sameRuns(codecs: readonly MeasuredCodec[]): boolean {
+  const runs = codecs.flatMap(({ environments = [] }) =>
+    environments.map(({ package: version, commit, node, platform, cpu, cores, jobs, threads }) =>
+      JSON.stringify([version, commit, node, platform, cpu, cores, jobs, threads]),
+    ),
+  );
+  return new Set(runs).size <= 1;
+}
+
 /**
  * Time against rate: how long codecs take to encode (and to decode) and how many bits they need at equal PSNR.
  *
- * @returns undefined where fewer than two measured codecs can be compared
+ * @returns undefined where fewer than two measured codecs can be compared, or where their seconds are of different runs
  */
 export function timeChart(evaluation: Evaluation, series: readonly ReportSeries[]): Chart | undefined {
   const reference = series.find(({ codec }) => codec.kind === 'ours')?.codec.name;
@@ -194,7 +204,8 @@ export function timeChart(evaluation: Evaluation, series: readonly ReportSeries[
     const [from, to] = [points[0], points[1]].map(({ x, y }) => [x, y] as const);
     return [{ series: one, points, pieces: [{ from, controls: [from, to] as const, to }] }];
   });
-  if (lines.length < 2) return undefined;
+  const timed = lines.flatMap(({ series: { codec } }) => (codec.kind === 'published' ? [] : [codec]));
+  if (lines.length < 2 || !sameRuns(timed)) return undefined;
   const levels = rated
     .filter(({ series: one }) => one.codec.kind === 'published')
     .map(({ series: one, percent }) => ({ series: one, y: percent }));

@@ -122,6 +122,28 @@ describe('charts', () => {
     expect(chartsOf(alone, seriesOf(alone)).map(({ key }) => key)).toEqual(['rate-psnr']);
   });
 
+  it('show no seconds of different runs beside each other', () => {
+    const run = {
+      package: 'p',
+      node: 'v20',
+      platform: 'linux',
+      cpu: 'c',
+      cores: 2,
+      memoryBytes: 1,
+      versions: {},
+    };
+    const [quiet, busy] = [1, 2].map((jobs) => ({ ...run, jobs, threads: 1 }));
+    const keys = (runs: (typeof quiet)[]): string[] => {
+      const codecs = evaluation.codecs.map((codec, n) =>
+        codec.kind === 'published' ? codec : { ...codec, environments: [runs[n % runs.length]] },
+      );
+      const changed = { ...evaluation, codecs };
+      return chartsOf(changed, seriesOf(changed)).map(({ key }) => key);
+    };
+    expect(keys([quiet, quiet])).toEqual(['rate-psnr', 'time']);
+    expect(keys([quiet, busy])).toEqual(['rate-psnr']);
+  });
+
   it('draw a curve whose logarithm of the rate is straight as a straight line', () => {
     const { lines } = chartNamed('rate-psnr');
     for (const { from, controls, to } of lines.flatMap(({ pieces }) => pieces)) {
