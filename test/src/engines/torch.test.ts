@@ -147,7 +147,8 @@ print(json.dumps([*(float(one['loss']) for one in made), float(torch.cosine_simi
     console.info(`bf16 against float32: loss ${rounded} against ${exact}, cosine of the gradients ${cosine}`);
     expect(relative(rounded, exact)).toBeLessThan(0.003);
     expect(rounded).not.toBe(exact);
-    expect(cosine).toBeGreaterThan(0.97);
+    // 0.988 after 18,500 steps and 0.953 after 33,000: gradients shrink, their rounding does not. With rounded residual streams 0.31 to 0.88.
+    expect(cosine).toBeGreaterThan(0.93);
   });
 
   test('names what is wrong with a state or a batch, and ends with its process', async () => {
