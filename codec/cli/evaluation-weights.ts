@@ -2,7 +2,6 @@
  * `codec eval --weights`: quantizes the model's weights by every scheme that is asked for, once, into files beside the
  * results, and makes codecs of them.
  */
-import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
@@ -20,13 +19,12 @@ import {
   weightsHash,
 } from '../../eval/index.js';
 import { CodecError, UsageError } from '../../src/errors.js';
-import { createImage, type Image, writeFileAtomic } from '../../src/io/index.js';
-import { centreCrops } from '../../src/training/photographs.js';
+import { writeFileAtomic } from '../../src/io/index.js';
 import { parseScheme, schemeNames } from '../../src/weights/index.js';
 import type { ParsedModel } from '../model/model-file.js';
+import { calibrationCrops } from './calibration-crops.js';
 import { about, type Context } from './context.js';
 import { modelNamed } from './options.js';
-import { openPhotographs } from './photographs.js';
 import { bytes } from './text.js';
 
 /** Values of the options that `weightsOptions` adds. */
@@ -36,8 +34,7 @@ export interface WeightsOptions {
 }
 
 /** Pictures to calibrate with, and the side of their crops: some thousand inputs for every layer. */
-const calibrationPictures = 16;
-const calibrationSide = 256;
+const calibrationSize = { pictures: 16, side: 256 } as const;
 
 function schemeList(text: string): string[] {
   const schemes = text.split(',').flatMap((word) => word.trim() || []);
@@ -66,28 +63,6 @@ export const weightsOptions = (): Option[] => [
     'photographs for the schemes of --weights that look at inputs of layers',
   ),
 ];
-
-/** Central crops to calibrate with, and a hash of their pixels. */
-async function calibrationCrops(
-  context: Context,
-  folder: string,
-): Promise<{ images: Image[]; hash: string }> {
-  const photographs = await openPhotographs(folder, {
-    leastSide: 64,
-    onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
-  });
-  const images: Image[] = [];
-  const hash = createHash('sha256');
-  for await (const { width, height, data } of centreCrops(
-    photographs,
-    calibrationPictures,
-    calibrationSide,
-  )) {
-    images.push(createImage(width, height, 3, data));
-    hash.update(`${width}x${height}`).update(data);
-  }
-  return { images, hash: hash.digest('hex').slice(0, 8) };
-}
 
 /** What all files of a run are made from. */
 interface Source {
@@ -165,7 +140,10 @@ export async function weightsSpecs(
     );
   }
   const model = await modelNamed(options.model);
-  const crops = calibrated === undefined ? undefined : await calibrationCrops(context, calibration as string);
+  const crops =
+    calibrated === undefined
+      ? undefined
+      : await calibrationCrops(context, calibration as string, calibrationSize);
   let hessians: Hessians | undefined;
   const source: Source = {
     model,

@@ -2,5 +2,6 @@
 export * from './calibrate.js';
 export * from './pack-model.js';
 export * from './quantized-weights.js';
+export * from './sensitivity.js';
 export * from './summary.js';
 export * from './weights-file.js';

@@ -11,16 +11,17 @@ import { transformWeights } from './quantized-weights.js';
 /**
  * A model file with streams.
  *
- * @param bits per weight of each tensor that is packed, headers included
+ * @param bits per weight of each tensor that is packed, headers included: one number, or one for each (sensitivity.ts)
  * @throws UsageError for bits that the scheme tcq8 does not offer
  * @example
  * const bytes = packModel(model, 6);
  */
-export function packModel(model: ParsedModel, bits: number): Uint8Array {
+export function packModel(model: ParsedModel, bits: number | ReadonlyMap<string, number>): Uint8Array {
   const scheme = schemeOf('tcq8');
   const coded = transformWeights(model).map(([name, shape]) => {
     const values = model.parameters.get(name)!;
-    const stream = scheme.pack(scheme.quantize({ name, shape, values }, { bits }));
+    const own = typeof bits === 'number' ? bits : bits.get(name);
+    const stream = scheme.pack(scheme.quantize({ name, shape, values }, { bits: own }));
     return [name, decodeParameter(name, shape, stream)] as const;
   });
   const streams = new Map(coded);

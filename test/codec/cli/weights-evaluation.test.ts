@@ -100,4 +100,25 @@ describe('codec pack-model', () => {
     await fails(['pack-model', model, path('small.safetensors'), '--no-overwrite'], /exists already/);
     expect((await codec(['pack-model', model, path('x.safetensors'), '--bits', '0'])).code).toBe(2);
   });
+
+  it('gives tensors bits by what their errors do to photographs', async () => {
+    const pack = (file: string, ...options: string[]) => [
+      'pack-model',
+      model,
+      path(file),
+      '--bits',
+      '4',
+      ...options,
+    ];
+    await works(pack('even.safetensors'));
+    const { err } = await works(pack('uneven.safetensors', '--calibration', path('photos'), '-v'));
+    const bits = [...err.matchAll(/^\S+\.weight: (\d\.\d\d) bits$/gm)].map(([, text]) => Number(text));
+    expect(bits.length).toBeGreaterThan(20);
+    expect(Math.max(...bits) - Math.min(...bits)).toBeGreaterThan(2);
+    const [even, uneven] = await Promise.all(
+      ['even', 'uneven'].map(async (name) => (await stat(path(`${name}.safetensors`))).size),
+    );
+    expect(Math.abs(uneven / even - 1)).toBeLessThan(0.02);
+    await fails(pack('x.safetensors', '--calibration', path('none')), /none: .*expected a readable folder/);
+  });
 });
