@@ -6,11 +6,11 @@
  * again. The synthesis is nearly orthogonal: its error grows with squared errors of the latents by one curvature for all of
  * them (measured: 0.9 of the one below on average, 0.8 to 1.0 for most channels), so that
  *
- *     wished = decoded - gradient / curvature
+ *     wished = decoded - gradient / (2 * curvature)
  *
  * is where the picture's error is least, were latents not coupled. Targets go a part of the way there: part of what couples
- * them is the quantization error itself, which the next quantization draws anew. In units of the distortion of training
- * (lambda * 255^2 * MSE in bits per pixel). Only encoders do this; files and decoders are the same.
+ * them is the quantization error itself, which the next quantization draws anew. Gradients here are of the distortion of
+ * training (lambda * 255^2 * MSE per pixel, summed over the pixels), in bits. Only encoders do this; files and decoders are the same.
  *
  * After Campos et al. 2019 (arXiv 1906.01223) and Yang et al. 2020 (arXiv 2006.04240), who descend hundreds of times on a relaxed
  * objective; here the quantizer is in the loop, and few steps are enough (docs/TRAINING.md, "Refinement").
@@ -24,13 +24,14 @@ import { lambdaOf } from './networks/config.js';
  */
 const curvature = 6 / Math.LN2;
 
+/** Refinements that an encoding may ask for; beyond a few they gain nothing. */
 export const mostRefinements = 64;
 
 /** Parts of the way to go in the first and in all later refinements. */
 const firstPart = 0.4;
 const laterPart = 0.2;
 
-/** UsageError unless it is a number of refinements. */
+/** @throws UsageError unless it is a whole number from 0 to `mostRefinements` */
 export function checkRefinements(count: number): void {
   if (!(Number.isInteger(count) && count >= 0 && count <= mostRefinements)) {
     throw new UsageError(`refinements: expected a whole number from 0 to ${mostRefinements}, got ${count}`);
@@ -43,9 +44,9 @@ export const refinementPart = (refinement: number): number => (refinement === 0 
 /**
  * Targets of the next quantization.
  *
- * @param targets what the quantizer aimed at, in dense form
- * @param decoded what came out of it
- * @param gradients of half the squared error of the picture's values in [0,1], at `decoded`
+ * @param targets what the quantizer aimed at, in latents: the passes in dense form
+ * @param decoded what came out of it, likewise
+ * @param gradients of half the squared error of the picture's values in [0,1], at `decoded` (TransformEngine.errorGradient)
  * @param quality 0 to 100
  * @param part of the way to go, 0..1
  * @example

@@ -8,7 +8,7 @@ import type { Rect } from './format/index.js';
 import type { AnalysedArea } from './transform-engine.js';
 
 /** Values of a rectangle. */
-export interface PlacedValues {
+interface PlacedValues {
   readonly values: Float32Array;
   readonly place: Rect;
 }

@@ -222,13 +222,14 @@ async function run(
   const fallback = fallbackOf(command, options);
   await checkOutput(input, output, options);
   const source = await about(input, () => openCheckpoint(input));
-  const { calibration: path } = options;
-  const inputs = path === undefined ? undefined : await about(path, () => openCheckpoint(path));
-  const calibration = inputs && new Calibration(inputs);
   const stop = new AbortController();
   let release: (() => void) | undefined;
   let bar: Progress | undefined;
+  let inputs: Checkpoint | undefined;
   try {
+    const { calibration: path } = options;
+    inputs = path === undefined ? undefined : await about(path, () => openCheckpoint(path));
+    const calibration = inputs && new Calibration(inputs);
     const format = await about(output, () => formatOf(source, output, options));
     const rules = [...options.keep, ...options.filter];
     let planned = planTensors(source, format, { rules, fallback, seed: options.seed, calibration });
