@@ -32,3 +32,16 @@ export class ModelMismatchError extends CodecError {
 export class UnsupportedError extends CodecError {
   override readonly name = 'UnsupportedError';
 }
+
+/**
+ * A name from a file as a message in one line can have it: control characters are escaped.
+ *
+ * @example
+ * printable('a\nb'); // => "a\\u000ab"
+ */
+export function printable(name: string): string {
+  return name.replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -7,7 +7,7 @@
  * Source: github.com/ggml-org/ggml, docs/gguf.md.
  */
 
-import { FormatError, UnsupportedError, UsageError } from '../../errors.js';
+import { FormatError, printable, UnsupportedError, UsageError } from '../../errors.js';
 import { type BlockType, blockTypes } from '../blocks/index.js';
 import { elementCount } from '../layout.js';
 
@@ -149,7 +149,7 @@ class Cursor {
   valueType(key: string): GgufValueType {
     const number = this.u32();
     if (number >= valueTypes.length) {
-      throw new FormatError(`gguf: expected a value type 0 to 12 for ${key}, got ${number}`);
+      throw new FormatError(`gguf: expected a value type 0 to 12 for ${printable(key)}, got ${number}`);
     }
     return valueTypes[number];
   }
@@ -174,7 +174,7 @@ class Cursor {
       case 'bool':
         return view.getUint8(this.#advance(1)) !== 0;
       case 'string':
-        return this.string(key);
+        return this.string(printable(key));
       case 'uint64':
         return view.getBigUint64(this.#advance(8), true);
       case 'int64':
@@ -182,9 +182,10 @@ class Cursor {
       case 'float64':
         return view.getFloat64(this.#advance(8), true);
       case 'array': {
-        if (depth === most.nesting) throw new FormatError(`gguf: expected no deeper lists for ${key}`);
+        if (depth === most.nesting)
+          throw new FormatError(`gguf: expected no deeper lists for ${printable(key)}`);
         const of = this.valueType(key);
-        const count = this.whole(`the length of list ${key}`, 1 << 28);
+        const count = this.whole(`the length of list ${printable(key)}`, 1 << 28);
         // Every element takes a byte at least: a false count must not allocate.
         if (count > this.bytes.length - this.position) throw new Short();
         const values: GgufData[] = [];
@@ -197,21 +198,22 @@ class Cursor {
 
 function readTensor(cursor: Cursor): GgufTensor {
   const name = cursor.string('the name of a tensor');
+  const label = printable(name);
   const sides = cursor.u32();
   if (sides > most.sides) {
-    throw new FormatError(`gguf: expected at most ${most.sides} sides for tensor ${name}, got ${sides}`);
+    throw new FormatError(`gguf: expected at most ${most.sides} sides for tensor ${label}, got ${sides}`);
   }
-  const shape = Array.from({ length: sides }, () => cursor.whole(`a side of tensor ${name}`)).reverse();
+  const shape = Array.from({ length: sides }, () => cursor.whole(`a side of tensor ${label}`)).reverse();
   const id = cursor.u32();
-  const offset = cursor.whole(`the offset of tensor ${name}`);
+  const offset = cursor.whole(`the offset of tensor ${label}`);
   const type = ggufTypes.find((one) => one.id === id);
-  if (!type) throw new UnsupportedError(`gguf: expected a known type for tensor ${name}, got number ${id}`);
+  if (!type) throw new UnsupportedError(`gguf: expected a known type for tensor ${label}, got number ${id}`);
   const count = elementCount(shape);
-  if (!Number.isSafeInteger(count)) throw new FormatError(`gguf: tensor ${name} [${shape}] is too large`);
+  if (!Number.isSafeInteger(count)) throw new FormatError(`gguf: tensor ${label} [${shape}] is too large`);
   const columns = shape.at(-1) ?? 1;
   if (columns % type.length !== 0) {
     throw new FormatError(
-      `gguf: expected rows of a multiple of ${type.length} for tensor ${name} in ${type.name}, got ${columns}`,
+      `gguf: expected rows of a multiple of ${type.length} for tensor ${label} in ${type.name}, got ${columns}`,
     );
   }
   return { name, shape, type, offset, bytes: (count / type.length) * type.bytes };
@@ -224,14 +226,15 @@ function checkTensors(tensors: readonly GgufTensor[], alignment: number, dataByt
   for (const { name, offset, bytes } of [...tensors].sort(
     (a, b) => a.offset - b.offset || a.bytes - b.bytes,
   )) {
-    if (names.has(name)) throw new FormatError(`gguf: expected a name of its own for tensor ${name}`);
+    const label = printable(name);
+    if (names.has(name)) throw new FormatError(`gguf: expected a name of its own for tensor ${label}`);
     names.add(name);
     if (offset !== position) {
-      throw new FormatError(`gguf: expected tensor ${name} at byte ${position} of the data, got ${offset}`);
+      throw new FormatError(`gguf: expected tensor ${label} at byte ${position} of the data, got ${offset}`);
     }
     if (offset + bytes > dataBytes) {
       throw new FormatError(
-        `gguf: expected ${offset + bytes} bytes of data for tensor ${name}, got ${Math.max(0, dataBytes)}`,
+        `gguf: expected ${offset + bytes} bytes of data for tensor ${label}, got ${Math.max(0, dataBytes)}`,
       );
     }
     position = aligned(offset + bytes, alignment);

@@ -249,6 +249,16 @@ describe('gguf', () => {
     }
   });
 
+  it('names keys with control characters in one line', () => {
+    const bytes = ggufFile();
+    const text = new TextDecoder('latin1').decode(bytes);
+    const key = text.indexOf('a.i32');
+    const copy = bytes.slice();
+    copy[key] = 10;
+    copy[key + 'a.i32'.length] = 255;
+    expect(() => parseGgufHeader(copy, copy.length)).toThrow(/value type 0 to 12 for \\u000a\.i32, got \d+$/);
+  });
+
   it('never fails otherwise than with one of our errors', () => {
     const bytes = ggufFile();
     fc.assert(
