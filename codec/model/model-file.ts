@@ -228,6 +228,7 @@ const smallestSizes: Readonly<Record<keyof Omit<NetworkConfig, 'name'>, number>>
   context: 1,
   blocks: 0,
   deepBlocks: 0,
+  contextBlocks: 0,
   ratePoints: 2,
 };
 /** Far above any network that a CPU could run; keeps nonsense from being built. */
@@ -239,6 +240,7 @@ export function parseConfig(text: string | undefined): NetworkConfig {
   if (typeof config.name !== 'string') throw new FormatError('configuration: expected a name');
   for (const [key, smallest] of Object.entries(smallestSizes)) {
     const size = config[key];
+    if (size === undefined && key === 'contextBlocks') continue;
     const whole = Number.isInteger(size) && (size as number) >= smallest && (size as number) <= largestSize;
     if (!whole || (key === 'latents' && (size as number) % 4 !== 0)) {
       throw new FormatError(

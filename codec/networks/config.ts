@@ -24,6 +24,8 @@ export interface NetworkConfig {
   readonly blocks: number;
   /** Depth-conv blocks at 1/16, in each of analysis and synthesis. */
   readonly deepBlocks: number;
+  /** Depth-conv blocks in each context pass, at 1/16; none where it is missing. */
+  readonly contextBlocks?: number;
   /** Rows of every table that depends on the rate. */
   readonly ratePoints: number;
 }
@@ -48,7 +50,8 @@ export const networkConfigs = {
     hyperLatents: 96,
     context: 144,
     blocks: 4,
-    deepBlocks: 2,
+    deepBlocks: 4,
+    contextBlocks: 1,
     ratePoints: 8,
   },
 } as const satisfies Record<string, NetworkConfig>;

@@ -24,7 +24,7 @@ import {
   type Tensor,
 } from '../../src/graph/index.js';
 import { contextPasses, type NetworkConfig } from './config.js';
-import { activation, depthwise, pointwise } from './layers.js';
+import { activation, blocks, depthwise, pointwise } from './layers.js';
 import type { Parameters } from './parameters.js';
 
 const phases = 4;
@@ -113,7 +113,7 @@ export function contextPass(
   const mixed = activation(
     pointwise(p, `${name}.mix`, depthwise(p, `${name}.spatial`, first), config.context),
   );
-  const byPhase = spaceToDepth(mixed, 2);
+  const byPhase = spaceToDepth(blocks(p, `${name}.block`, mixed, config.contextBlocks ?? 0), 2);
   const size = config.latents / phases;
   const outputs = Array.from({ length: phases }, (_, phase) =>
     pointwise(

@@ -41,6 +41,13 @@ export function depthwise(p: Parameters, name: string, x: Tensor): Tensor {
   return depthwiseOp(x, weights, p.get(`${name}.bias`, [channels], zero));
 }
 
+/** `count` depth-conv blocks in a row; parameters of the k-th are `name.k`. */
+export function blocks(p: Parameters, name: string, x: Tensor, count: number): Tensor {
+  let result = x;
+  for (let k = 0; k < count; k++) result = depthConvBlock(p, `${name}.${k}`, result);
+  return result;
+}
+
 /** The depth-conv block above. */
 export function depthConvBlock(p: Parameters, name: string, x: Tensor): Tensor {
   const channels = x.shape[1];

@@ -10,18 +10,12 @@
  */
 import { add, depthToSpace, mul, spaceToDepth, sub, type Tensor } from '../../src/graph/index.js';
 import type { NetworkConfig } from './config.js';
-import { depthConvBlock, pointwise } from './layers.js';
+import { blocks, pointwise } from './layers.js';
 import type { Parameters } from './parameters.js';
 
 /** Pixels per side that one position at 1/8 covers, and its 3 * 8 * 8 values. */
 export const patch = 8;
 export const patchValues = 3 * patch * patch;
-
-function blocks(p: Parameters, name: string, x: Tensor, count: number): Tensor {
-  let result = x;
-  for (let k = 0; k < count; k++) result = depthConvBlock(p, `${name}.${k}`, result);
-  return result;
-}
 
 /** The part of the analysis that does not depend on the rate: [N,channels,H/8,W/8], most of its work. */
 export function shallowAnalysis(p: Parameters, config: NetworkConfig, x: Tensor): Tensor {

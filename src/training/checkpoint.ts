@@ -4,7 +4,8 @@
  * Files are replaced atomically, so that a killed run loses at most the steps since the last one.
  *
  * The half-precision form keeps weights and average only (what is committed to a repository); resuming from it starts
- * the optimizer anew, its moments at zero.
+ * the optimizer anew, its moments at zero, and warms the rate up again: full steps along moments of a few gradients throw
+ * a trained network far off.
  */
 import { join } from 'node:path';
 import { parseConfig, parseJson } from '../../codec/model/model-file.js';
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly optimizer: OptimizerName;
   readonly clipNorm: number;
   readonly emaDecay: number;
+  /** Steps done when the optimizer last started anew, after which the rate warms up again; 0 where it is missing. */
+  readonly restart?: number;
 }
 
 export interface Checkpoint {
@@ -100,11 +103,14 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   }
   const state: TrainingState = new Map();
   for (const [key, tensor] of tensors) state.set(key, Float32Array.from(toFloat32(tensor)));
+  let anew = false;
   for (const [key, values] of [...state]) {
     if (key.includes(':')) continue;
     for (const slot of ['m', 'v'] as const) {
-      if (!state.has(slotName(slot, key))) state.set(slotName(slot, key), new Float32Array(values.length));
+      if (state.has(slotName(slot, key))) continue;
+      state.set(slotName(slot, key), new Float32Array(values.length));
+      anew = true;
     }
   }
-  return { config, options, step, state };
+  return { config, options: anew ? { ...options, restart: step } : options, step, state };
 }

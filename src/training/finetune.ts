@@ -112,6 +112,7 @@ export const finetuneSchedule = ({ rounds, steps, learningRate }: FinetuneOption
   steps: rounds * steps,
   learningRate,
   warmup: Math.min(50, rounds * steps),
+  restart: 0,
   decayPart: 0.7,
   emaDecay: 0.998,
 });

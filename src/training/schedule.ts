@@ -4,6 +4,8 @@ export interface Schedule {
   readonly steps: number;
   readonly learningRate: number;
   readonly warmup: number;
+  /** Steps done when the optimizer last started anew: the warm-up begins there. */
+  readonly restart: number;
   /** Part of the steps, at the end, over which the rate falls. */
   readonly decayPart: number;
   readonly emaDecay: number;
@@ -14,13 +16,15 @@ const finalPart = 0.02;
 const shape = { warmup: 100, decayPart: 0.2 } as const;
 
 /** The schedule that a run of these options follows. */
-export function scheduleOf(options: Pick<Schedule, 'steps' | 'learningRate' | 'emaDecay'>): Schedule {
-  const { steps, learningRate, emaDecay } = options;
-  return { steps, learningRate, emaDecay, ...shape };
+export function scheduleOf(
+  options: Pick<Schedule, 'steps' | 'learningRate' | 'emaDecay'> & Partial<Pick<Schedule, 'restart'>>,
+): Schedule {
+  const { steps, learningRate, emaDecay, restart = 0 } = options;
+  return { steps, learningRate, emaDecay, restart, ...shape };
 }
 
 export function learningRateAt(schedule: Schedule, step: number): number {
-  const warm = Math.min(1, step / schedule.warmup);
+  const warm = Math.min(1, (step - schedule.restart) / schedule.warmup);
   const decayStart = schedule.steps * (1 - schedule.decayPart);
   if (step <= decayStart) return schedule.learningRate * warm;
   const progress = Math.min(1, (step - decayStart) / Math.max(1, schedule.steps - decayStart));

@@ -13,6 +13,7 @@ import {
   saveCheckpoint,
   withOptions,
 } from '../../../src/training/checkpoint.js';
+import { grow } from '../../../src/training/grow.js';
 import { type OptimizerName, optimizers } from '../../../src/training/optimizer.js';
 import type { Photographs } from '../../../src/training/photographs.js';
 import { exportRun, importRun } from '../../../src/training/run-folder.js';
@@ -71,6 +72,7 @@ interface Options extends RunFlags {
   readonly processes: number;
   readonly import?: string;
   readonly resume?: boolean;
+  readonly grow?: boolean;
   readonly checkpointEvery: number;
   readonly validateEvery: number;
   readonly logEvery: number;
@@ -103,7 +105,7 @@ function runOptions(command: Command, options: Options, resume: Checkpoint | und
       }
     }
     const { name } = resume.config;
-    if (options.model !== undefined && options.model !== name) {
+    if (options.model !== undefined && options.model !== name && !options.grow) {
       command.error(`error: option '--model ${options.model}' differs from the run's, which is ${name}`);
     }
     return { ...resume.options, steps, optimizer };
@@ -118,7 +120,12 @@ function runOptions(command: Command, options: Options, resume: Checkpoint | und
 async function checkpointOf(options: Options): Promise<Checkpoint | undefined> {
   const path = checkpointFile(options.out);
   const found = await exists(path);
-  if (options.resume) return about(path, () => loadCheckpoint(path));
+  if (options.resume) {
+    const checkpoint = await about(path, () => loadCheckpoint(path));
+    if (!options.grow) return checkpoint;
+    const config = networkConfigs[options.model ?? (checkpoint.config.name as NetworkName)];
+    return about(path, () => grow(checkpoint, config));
+  }
   if (found) {
     throw new FileError(
       options.out,
@@ -344,6 +351,7 @@ export function addTrain(program: Command, context: Context): void {
     )
     .option('--import <folder>', 'do not train: take what the training of such a folder has left')
     .option('--resume', "continue from the run's checkpoint, with its options")
+    .option('--grow', 'with --resume: continue as a larger network, whose new blocks start as the identity')
     .addOption(
       new Option('--checkpoint-every <n>', 'steps between checkpoints').argParser(wholeFrom(1)).default(500),
     )

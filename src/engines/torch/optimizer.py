@@ -3,7 +3,8 @@ Stabilizing Shampoo using Adam"), which is Adam in the eigenbases of the gradien
 
 Both clip gradients to a global norm and keep an average of the weights. State by slot: weights `w`, first and second
 moments `m` and `v`, average `ema`, always in the basis of the weights; what SOAP needs beside them has names that
-start with "soap:". Everything is float32, products in a bfloat16 run on CUDA are TF32.
+start with "soap:". Everything is float32; in a bfloat16 run products on CUDA are TF32, and gradients and updates are turned into
+the bases of SOAP and back in bfloat16, which takes a third of the time: its rounding is far below the noise of gradients.
 """
 import itertools
 import math
@@ -140,14 +141,21 @@ class Side:
     """What is known of the rows or columns of n matrices: the gradients' covariance [n,d,d], E[G G^T] or E[G^T G], and
     a basis [n,d,d], whose columns become its eigenvectors, those of large eigenvalues first."""
 
-    def __init__(self, axis, n, length, device):
+    def __init__(self, axis, n, length, device, precision):
         self.axis = axis
         self.covariance, self.basis = (torch.zeros(n, length, length, device=device) for _ in range(2))
+        # The basis as products of a step read it.
+        self.rounded = self.basis.to(precision)
+
+    def place(self, basis):
+        """Takes a basis."""
+        self.basis.copy_(basis)
+        self.rounded.copy_(basis)
 
     def restart(self):
         """No gradients seen, the basis of the weights."""
         self.covariance.zero_()
-        self.basis.copy_(torch.eye(self.basis.shape[1], device=self.basis.device))
+        self.place(torch.eye(self.basis.shape[1], device=self.basis.device))
 
     def collect(self, gradients, kept):
         """`kept` of the old covariance, the rest of these gradients."""
@@ -160,7 +168,7 @@ class Side:
             m.copy_(basis.transpose(1, 2) @ self.basis @ m)
         else:
             m.copy_(m @ (self.basis.transpose(1, 2) @ basis))
-        self.basis.copy_(basis)
+        self.place(basis)
 
     def start(self, m):
         """The eigenbasis; returns the eigenvalues [n,d]."""
@@ -180,11 +188,11 @@ class Blocks:
     """The same place of parameters of one shape, slots and gradients as views [n,rows,columns]; `m` and `v` are in the
     rotated basis."""
 
-    def __init__(self, names, place, views):
+    def __init__(self, names, place, views, precision):
         self.names, self.place = names, place
         self.gradient, self.w, self.m, self.v, self.ema = views
         n, *shape = self.w.shape
-        self.sides = [Side(axis, n, length, self.w.device) for axis, length in zip((1, 2), shape)]
+        self.sides = [Side(axis, n, length, self.w.device, precision) for axis, length in zip((1, 2), shape)]
 
     def own_state(self):
         """What the slots do not hold, by kind: tensors whose first axis counts the parameters."""
@@ -197,14 +205,13 @@ class Blocks:
         yield "columnCovariance", columns.covariance
 
     def move(self, adam, rate, decay, x, y):
-        """Adam in the rotated basis, and back; x and y are scratch space of the shape of the weights."""
-        rows, columns = (side.basis for side in self.sides)
-        torch.bmm(torch.bmm(rows.transpose(1, 2), self.gradient, out=x), columns, out=y)
+        """Adam in the rotated basis, and back; x and y are scratch space of the shape of the weights, x for products."""
+        rows, columns = (side.rounded for side in self.sides)
+        y.copy_(torch.bmm(torch.bmm(rows.transpose(1, 2), self.gradient.to(x.dtype), out=x), columns))
         self.m.lerp_(y, 1 - adam["beta1"])
         self.v.mul_(adam["beta2"]).addcmul_(y, y, value=1 - adam["beta2"])
         torch.div(self.m, torch.sqrt(self.v, out=y).add_(adam["epsilon"]), out=y).mul_(rate)
-        torch.bmm(torch.bmm(rows, y, out=x), columns.transpose(1, 2), out=y)
-        self.w.sub_(y)
+        self.w.sub_(torch.bmm(torch.bmm(rows, y.to(x.dtype), out=x), columns.transpose(1, 2)))
         self.ema.sub_(self.w).mul_(decay).add_(self.w)
 
     def collect(self, kept):
@@ -235,8 +242,10 @@ class Soap(Adam):
     Kronecker product. `age` counts steps.
     """
 
-    def __init__(self, run, device):
+    def __init__(self, run, device, precision=None):
+        """Products of a step are made in `precision`, by default that of the weights."""
         super().__init__(run, device, lambda entry: entry[1] if is_rotated(entry[1]) else [])
+        precisions = precision or self.flat["w"].dtype, self.flat["w"].dtype
         self.matrix_rate = torch.zeros(1, device=device)
         self.age = 0
         self.plain = sum(math.prod(shape) for shape in self.shapes.values() if not is_rotated(shape))
@@ -252,10 +261,10 @@ class Soap(Adam):
                 end = offset + len(some) * size
                 whole = [self.flat[slot][offset:end].view(-1, *shape) for slot in ("gradient", *SLOTS)]
                 for place in places:
-                    self.groups.append(Blocks(some, place, [view[(slice(None), *place)] for view in whole]))
+                    self.groups.append(Blocks(some, place, [view[(slice(None), *place)] for view in whole], precisions[0]))
                 offset = end
         largest = max((group.w.numel() for group in self.groups), default=0)
-        self.scratch = [torch.zeros(largest, device=device) for _ in range(2)]
+        self.scratch = [torch.zeros(largest, device=device, dtype=kind) for kind in precisions]
 
     def own_state(self):
         """(name, tensor) of what the slots do not hold; tensors of one name are parts of one array, in order."""
@@ -279,6 +288,8 @@ class Soap(Adam):
             if array is None or array.size < taken[name]:
                 raise mismatch(name, [taken[name]], array)
             tensor.copy_(torch.from_numpy(array[start : taken[name]].copy()).view(tensor.shape))
+        for side in (side for group in self.groups for side in group.sides):
+            side.place(side.basis.clone())
 
     def slot(self, slot):
         if slot not in ("m", "v"):
@@ -323,5 +334,8 @@ class Soap(Adam):
                 group.refresh()
 
 
-def make_optimizer(run, device):
-    return {"adam": Adam, "soap": Soap}[run["options"].get("optimizer", "adam")](run, device)
+def make_optimizer(run, device, precision=None):
+    """The run's optimizer; SOAP makes the products of a step in `precision`, by default that of the weights."""
+    if run["options"].get("optimizer", "adam") == "soap":
+        return Soap(run, device, precision)
+    return Adam(run, device)

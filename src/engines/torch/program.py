@@ -9,8 +9,9 @@ class Program:
     """An ONNX graph as a list of torch calls.
 
     In half precision (`half` is a torch dtype) the type of every tensor follows from four rules:
-    1. A convolution whose output meets an activation or its gradient reads and writes half; so does every other one
-       whose input is half. Their float32 weights are rounded on the way; gradients of weights leave as float32.
+    1. A convolution whose output meets an activation or its gradient reads and writes half, and so does one whose
+       output nothing reads but such convolutions and gradients of weights and biases; so does every other one whose
+       input is half. Their float32 weights are rounded on the way; gradients of weights leave as float32.
        Elementwise operators keep the type of their operands; what is mixed becomes float32.
     2. Sums of two images of one shape are float32, and so are convolutions of them that no activation follows: the
        residual streams and the linear path through the network are exact, branches are half. Rounding the streams
@@ -36,7 +37,7 @@ class Program:
                 if array.ndim == 0:
                     self.constants[as_float(name)] = float(array)
         precise = must_be_precise(nodes, data_names, constants) if half else set()
-        self.activated = {node.inputs[0] for node in nodes if node.op in ("LeakyRelu", "codec.LeakyReluGradient")}
+        self.rounded = rounded_outputs(nodes, self.outputs, precise)
         last_use = {name: at for at, node in enumerate(nodes) for name in node.inputs}
         kept = {*self.outputs, *constants}
         self.calls = []
@@ -62,7 +63,7 @@ class Program:
         if node.op.endswith("FilterGradient"):
             return lambda x, dy: function(x.to(self.half), dy.to(self.half)).float()
         output = node.outputs[0]
-        kind = torch.float32 if output in precise else self.half if output in self.activated else None
+        kind = self.half if output in self.rounded else torch.float32 if output in precise else None
 
         def apply(x, *weights):
             return function(x.to(kind or x.dtype), *(w.to(kind or x.dtype) for w in weights))
@@ -94,6 +95,21 @@ def needed_nodes(nodes, outputs):
             needed.update(node.inputs)
             result.append(node)
     return result[::-1]
+
+
+def rounded_outputs(nodes, outputs, precise):
+    """Names of the outputs of convolutions that rule 1 of Program makes half whatever their input is."""
+    rounded = {node.inputs[0] for node in nodes if node.op in ("LeakyRelu", "codec.LeakyReluGradient")} - precise
+    read_exactly = {*outputs, *precise}
+    for node in reversed(nodes):
+        output = node.outputs[0]
+        if node.op == "Conv" and output not in read_exactly:
+            rounded.add(output)
+        if node.op.endswith("FilterGradient") or node.op == "ReduceSum":
+            continue
+        rounds = node.op == "Conv" and output in rounded
+        read_exactly.update(node.inputs[1:] if rounds else node.inputs)
+    return rounded
 
 
 def must_be_precise(nodes, data_names, constants):

@@ -55,7 +55,7 @@ class Stepper:
         half = torch.bfloat16 if precision == "bf16" else None
         self.data_shapes = run["dataShapes"]
         self.program = Program(os.path.join(folder, "step.onnx"), self.data_shapes, device, half)
-        self.optimizer = make_optimizer(run, device)
+        self.optimizer = make_optimizer(run, device, half)
         self.inputs = {name: empty_input(shape, device) for name, shape in self.data_shapes.items()}
         self.processes = processes
         self.parts = [self.compute] if processes.count == 1 else [self.differentiate, self.update]
@@ -189,7 +189,7 @@ def serve(stepper, run):
 
 def learning_rate_at(schedule, step):
     """As in src/training/schedule.ts: warm-up, plateau, cosine decay."""
-    rate = schedule["learningRate"] * min(1, step / schedule["warmup"])
+    rate = schedule["learningRate"] * min(1, (step - schedule["restart"]) / schedule["warmup"])
     decay_start = schedule["steps"] * (1 - schedule["decayPart"])
     if step <= decay_start:
         return rate
@@ -286,9 +286,14 @@ def resume(run, arguments):
     run["checkpointKind"] = exported[1]["kind"]
     before = {"config": json.loads(metadata["config"]), **json.loads(metadata["options"])}
     for key, value in {"config": run["config"], **run["options"]}.items():
-        if found and key not in ("steps", "learningRate") and before.get(key) != value:
+        if found and key not in ("steps", "learningRate", "restart") and before.get(key) != value:
             raise ValueError(f"--resume: expected the run of this folder in {out}, got one with another {key}")
     run["step"] = int(metadata["step"])
+    # Without moments (--half) the optimizer starts anew, and the rate rises again from there.
+    if found and not any(name.startswith("m:") for name in arrays):
+        run["options"]["restart"] = run["schedule"]["restart"] = run["step"]
+    elif found and "restart" in before:
+        run["options"]["restart"] = run["schedule"]["restart"] = before["restart"]
     return arrays
 
 

@@ -256,7 +256,9 @@ files.write_safetensors(path, arrays, {})`;
     const half = await exported('half');
     await launch(half, ['--half', '--precision', 'bf16']);
     const found = await importRun(join(half, 'out'));
-    expect({ ...found, state: undefined }).toEqual({ ...trained, state: undefined });
+    // Without moments the rate has to warm up again from here.
+    const options = { ...trained.options, restart: last };
+    expect({ ...found, state: undefined }).toEqual({ ...trained, options, state: undefined });
     const key = 'synthesis.out.weight';
     found.state.get(`ema:${key}`)!.forEach((value, k) => {
       expect(Math.abs(value - trained.state.get(`ema:${key}`)![k])).toBeLessThan(0.003);
@@ -264,8 +266,8 @@ files.write_safetensors(path, arrays, {})`;
     expect(Math.max(...found.state.get(`v:${key}`)!)).toBe(0);
     const lines = await launch(half, ['--half', '--resume', '--steps', String(last + 2)]);
     expect([...lossesOf(lines).keys()]).toEqual([last + 1, last + 2]);
-    const { options, step } = await importRun(join(half, 'out'));
-    expect([step, options.steps]).toEqual([last + 2, last + 2]);
+    const resumed = await importRun(join(half, 'out'));
+    expect([resumed.step, resumed.options.steps]).toEqual([last + 2, last + 2]);
   });
 
   it('unpacks pictures as they were packed', async () => {

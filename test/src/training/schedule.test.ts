@@ -2,7 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { emaDecayAt, learningRateAt, type Schedule } from '../../../src/training/schedule.js';
 
-const schedule: Schedule = { steps: 1000, learningRate: 1e-3, warmup: 100, decayPart: 0.2, emaDecay: 0.999 };
+const schedule: Schedule = {
+  steps: 1000,
+  learningRate: 1e-3,
+  warmup: 100,
+  restart: 0,
+  decayPart: 0.2,
+  emaDecay: 0.999,
+};
 const rate = (step: number): number => learningRateAt(schedule, step);
 
 describe('learningRateAt', () => {
@@ -21,6 +28,13 @@ describe('learningRateAt', () => {
       expect(Math.abs(rate(step) - rate(step - 1))).toBeLessThanOrEqual(1.01e-5);
       if (step > 100) expect(rate(step)).toBeLessThanOrEqual(rate(step - 1));
     }
+  });
+
+  it('rises again where the optimizer starts anew', () => {
+    const again = { ...schedule, restart: 400 };
+    expect(learningRateAt(again, 401)).toBeCloseTo(1e-5, 10);
+    expect(learningRateAt(again, 500)).toBe(1e-3);
+    expect(learningRateAt(again, 900)).toBe(rate(900));
   });
 
   it('stays at its least beyond the last step, and works for runs of one step', () => {
