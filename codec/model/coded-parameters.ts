@@ -2,7 +2,9 @@
  * Parameters that a model file has as streams of trellis-coded levels (trellis/stream) instead of half floats: weights of
  * the transforms, which need not be exact. A tensor NAME.tcq8 of bytes then stands for the tensor NAME.
  *
- * Invariant: what a stream decodes to is the same on every machine, so files with streams have ids as others do.
+ * Invariants: what a stream decodes to is the same on every machine, so files with streams have ids as others do. A stream
+ * is decoded when somebody asks for its values: a decoder of pictures needs half of them, and they take longer than a small
+ * picture.
  */
 import { FormatError } from '../../src/errors.js';
 import { type Shape, sizeOf } from '../../src/graph/index.js';
@@ -10,9 +12,81 @@ import type { SafeTensor } from '../../src/io/safetensors.js';
 import { readSteppedLevels, valuesOfLevels } from '../../trellis/stream/index.js';
 
 /** A stream with the values that it decodes to. */
-export interface CodedParameter {
+export class CodedParameter {
   readonly bytes: Uint8Array;
-  readonly values: Float32Array;
+  readonly #decode: () => Float32Array;
+  #values: Float32Array | undefined;
+
+  constructor(name: string, shape: Shape, bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.#decode = () => valuesOfLevels(readSteppedLevels(bytes, sizeOf(shape), `parameter ${name}`));
+  }
+
+  /**
+   * The values, decoded when they are first asked for.
+   *
+   * @throws FormatError for a stream that is not one of as many values as the shape has
+   */
+  get values(): Float32Array {
+    this.#values ??= this.#decode();
+    return this.#values;
+  }
+}
+
+/** Parameters of which some are streams: a map that decodes them when they are asked for. Iterating decodes all. */
+export class PartlyCodedParameters extends Map<string, Float32Array> {
+  readonly #waiting = new Map<string, CodedParameter>();
+
+  /** Puts a stream in the place of a parameter. */
+  setCoded(name: string, coded: CodedParameter): void {
+    super.set(name, new Float32Array(0));
+    this.#waiting.set(name, coded);
+  }
+
+  override get(name: string): Float32Array | undefined {
+    const coded = this.#waiting.get(name);
+    if (coded) this.set(name, coded.values);
+    return super.get(name);
+  }
+
+  override set(name: string, values: Float32Array): this {
+    // The constructor of Map sets entries before there is a field.
+    this.#waiting?.delete(name);
+    return super.set(name, values);
+  }
+
+  override delete(name: string): boolean {
+    this.#waiting.delete(name);
+    return super.delete(name);
+  }
+
+  override clear(): void {
+    this.#waiting.clear();
+    super.clear();
+  }
+
+  #decodeAll(): void {
+    for (const name of [...this.#waiting.keys()]) this.get(name);
+  }
+
+  override entries(): MapIterator<[string, Float32Array]> {
+    this.#decodeAll();
+    return super.entries();
+  }
+
+  override values(): MapIterator<Float32Array> {
+    this.#decodeAll();
+    return super.values();
+  }
+
+  override forEach(use: Parameters<Map<string, Float32Array>['forEach']>[0], receiver?: unknown): void {
+    this.#decodeAll();
+    super.forEach(use, receiver);
+  }
+
+  override [Symbol.iterator](): MapIterator<[string, Float32Array]> {
+    return this.entries();
+  }
 }
 
 const suffix = '.tcq8';
@@ -35,21 +109,11 @@ export function isTransformWeight(name: string): boolean {
 }
 
 /**
- * A parameter's stream, decoded.
- *
- * @throws FormatError for a stream that is not one of as many values as the shape has
- */
-export function decodeParameter(name: string, shape: Shape, bytes: Uint8Array): CodedParameter {
-  const levels = readSteppedLevels(bytes, sizeOf(shape), `parameter ${name}`);
-  return { bytes, values: valuesOfLevels(levels) };
-}
-
-/**
  * The streams among the tensors of a file, for parameters that may be streams.
  *
- * @throws FormatError for a stream that is no tensor of bytes, or stands beside the tensor itself; as `decodeParameter`
+ * @throws FormatError for a stream that is no tensor of bytes, or stands beside the tensor itself
  */
-export function decodeParameters(
+export function codedParameters(
   tensors: ReadonlyMap<string, SafeTensor>,
   specs: ReadonlyMap<string, { readonly shape: Shape }>,
 ): Map<string, CodedParameter> {
@@ -61,7 +125,7 @@ export function decodeParameters(
       const got = tensors.has(name) ? 'both' : tensor.dtype;
       throw new FormatError(`model: expected ${name} or its stream of type U8, got ${got}`);
     }
-    coded.set(name, decodeParameter(name, shape, tensor.data));
+    coded.set(name, new CodedParameter(name, shape, tensor.data));
   }
   return coded;
 }

@@ -21,7 +21,13 @@ import { isTrellisCoded, type QuantizerName, quantizerIds } from '../format/inde
 import type { NetworkConfig } from '../networks/config.js';
 import type { ParameterSpec, ParameterValues } from '../networks/parameters.js';
 import { offsetColumns } from '../quantizers/dequantize.js';
-import { type CodedParameter, decodeParameters, isStreamName, streamName } from './coded-parameters.js';
+import {
+  type CodedParameter,
+  codedParameters,
+  isStreamName,
+  PartlyCodedParameters,
+  streamName,
+} from './coded-parameters.js';
 
 /** Everything a model consists of, in memory. */
 export interface ModelParts {
@@ -310,13 +316,13 @@ export async function parseModel(
     );
   }
   const config = parseConfig(metadata.config);
-  const parameters: ParameterValues = new Map();
+  const parameters = new PartlyCodedParameters();
   const specs = specsOf(config);
-  const coded = metadata.kind === kinds.coded ? decodeParameters(tensors, specs) : undefined;
+  const coded = metadata.kind === kinds.coded ? codedParameters(tensors, specs) : undefined;
   for (const [name, { shape }] of specs) {
     const stream = coded?.get(name);
     if (stream) {
-      parameters.set(name, stream.values);
+      parameters.setCoded(name, stream);
       continue;
     }
     const tensor = tensors.get(name);

@@ -2,7 +2,7 @@
  * Model files whose weights of the transforms are trellis-coded streams (codec/model/coded-parameters.ts): a third of the
  * size and the same networks but for rounding. Biases, tables and the entropy networks are those of the model.
  */
-import { decodeParameter } from '../../codec/model/coded-parameters.js';
+import { CodedParameter } from '../../codec/model/coded-parameters.js';
 import { type ParsedModel, serializeModel } from '../../codec/model/model-file.js';
 import { coderSpecs } from '../../codec/networks/coder-graphs.js';
 import { schemeOf } from '../../src/weights/index.js';
@@ -22,7 +22,7 @@ export function packModel(model: ParsedModel, bits: number | ReadonlyMap<string,
     const values = model.parameters.get(name)!;
     const own = typeof bits === 'number' ? bits : bits.get(name);
     const stream = scheme.pack(scheme.quantize({ name, shape, values }, { bits: own }));
-    return [name, decodeParameter(name, shape, stream)] as const;
+    return [name, new CodedParameter(name, shape, stream)] as const;
   });
   const streams = new Map(coded);
   const parameters = new Map(model.parameters);

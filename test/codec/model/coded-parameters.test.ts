@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeWithReport } from '../../../codec/decode.js';
 import { encodeWithReport } from '../../../codec/encode.js';
-import { isTransformWeight, streamName } from '../../../codec/model/coded-parameters.js';
+import { CodedParameter, isTransformWeight, streamName } from '../../../codec/model/coded-parameters.js';
 import { loadModel } from '../../../codec/model/load.js';
 import { serializeModel } from '../../../codec/model/model-file.js';
 import { coderSpecs } from '../../../codec/networks/coder-graphs.js';
@@ -91,6 +91,49 @@ describe('a model file with streams', () => {
   });
 });
 
+describe('a packed model', () => {
+  it('decodes only the streams that it is asked for, and each once', async () => {
+    const { parameters, coded } = await loadModel(file);
+    let decoded = 0;
+    for (const [name, stream] of coded!) {
+      Object.defineProperty(stream, 'values', {
+        get: () => {
+          decoded++;
+          return Object.getOwnPropertyDescriptor(CodedParameter.prototype, 'values')!.get!.call(stream);
+        },
+      });
+      expect(parameters.has(name)).toBe(true);
+    }
+    expect(parameters.size).toBe(coderSpecs(model.config).size);
+    expect([...parameters.keys()]).toEqual([...packed.parameters.keys()]);
+    expect(decoded).toBe(0);
+    const name = 'synthesis.in.weight';
+    expect(parameters.get(name)).toEqual(packed.parameters.get(name));
+    expect(parameters.get(name)).toBe(parameters.get(name));
+    expect(decoded).toBe(1);
+    expect(new Map(parameters)).toEqual(new Map(packed.parameters));
+    expect(decoded).toBe(coded!.size);
+  });
+
+  it('is a map as others are', async () => {
+    const { parameters } = await loadModel(file);
+    const values = Float32Array.of(1, 2);
+    parameters.set('synthesis.in.weight', values);
+    expect(parameters.get('synthesis.in.weight')).toBe(values);
+    expect(parameters.delete('synthesis.up.weight')).toBe(true);
+    expect(parameters.get('synthesis.up.weight')).toBeUndefined();
+    const seen: string[] = [];
+    parameters.forEach((one, name) => {
+      expect(one.length, name).toBeGreaterThan(0);
+      seen.push(name);
+    });
+    expect(seen).toEqual([...parameters.keys()]);
+    parameters.clear();
+    expect([...parameters.values()]).toEqual([]);
+    expect(parameters.get('analysis.in.weight')).toBeUndefined();
+  });
+});
+
 describe('damaged streams', () => {
   const name = 'synthesis.in.weight';
   const bytes = bytesOf(name).data;
@@ -118,8 +161,13 @@ describe('damaged streams', () => {
       if (tensor) tensors.set(streamName(name), tensor);
       else tensors.delete(streamName(name));
     });
-    await expect(loadModel(damaged)).rejects.toThrow(reason);
-    await expect(loadModel(damaged)).rejects.toBeInstanceOf(CodecError);
+    // What is within a stream shows when it is decoded, the rest at once; both before anything is coded with it.
+    const use = async (): Promise<unknown> => (await loadModel(damaged)).parameters.get(name);
+    await expect(use()).rejects.toThrow(reason);
+    await expect(use()).rejects.toBeInstanceOf(CodecError);
+    if (tensor?.dtype !== 'U8') return;
+    const options = { model: await loadModel(damaged), threads: 1 };
+    await expect(encodeWithReport(image, options)).rejects.toThrow(reason);
   });
 
   it('are refused beside the tensor itself, and in files of the kind without streams', async () => {
