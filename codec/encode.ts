@@ -253,7 +253,10 @@ export class PictureEncoder {
     const around = analysed.passes.map((values) => values.slice());
     for (let refinement = 0; refinement < this.#refinements; refinement++) {
       const { paddedHeight, paddedWidth } = tile;
-      const decoded = entropy.encode(refined, paddedHeight, paddedWidth, rate, this.#quantization).passes;
+      const coding = [refined, paddedHeight, paddedWidth, rate, this.#quantization] as const;
+      const decoded = transforms.entropyNetworks
+        ? await entropy.draft(...coding, transforms.entropyNetworks)
+        : entropy.encode(...coding).passes;
       pastePasses(decoded, tile.latents, around, area, latents);
       const gradients = await transforms.errorGradient(around, wished, pixels.height, pixels.width, rate);
       const own = cutPasses(gradients, area, tile.latents, latents);

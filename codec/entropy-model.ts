@@ -1,7 +1,8 @@
 /**
  * Codes the latents of one tile: hyper-latents first, then the four context passes, in one rANS stream
  * (docs/FORMAT.md, "Entropy segments"). Everything that the coder depends on is computed by codec/exact, on both sides
- * alike; `codePasses` is the loop that encoder and decoder share, so that they cannot drift apart.
+ * alike; `codePasses` is the loop that encoder and decoder share, so that they cannot drift apart. It asks for what the
+ * networks say, and whoever runs it answers: codec/exact where a stream is coded, any engine where integers are only drafted.
  *
  * Units: latents in quantization steps; dense form of the passes (networks/hyperprior.ts).
  */
@@ -11,11 +12,11 @@ import { compileExact, type ExactProgram, ExactWeights } from './exact/index.js'
 import { crc32cOfIntegers } from './format/index.js';
 import type { ModelParts } from './model/model-file.js';
 import type { RatePoint } from './model/rate-point.js';
-import { contextPassGraph, hyperSynthesisGraph } from './networks/coder-graphs.js';
+import { type EntropyNetwork, entropyNetworkGraph } from './networks/coder-graphs.js';
 import { contextPasses } from './networks/config.js';
 import { dequantizeLatents } from './quantizers/dequantize.js';
 import type { Quantization } from './quantizers/registry.js';
-import { type AnalysedArea, SizeCache } from './transform-engine.js';
+import { type AnalysedArea, type EntropyNetworks, SizeCache } from './transform-engine.js';
 
 /** What is known of the latents of one pass before they are coded. */
 export interface PassPrediction {
@@ -53,10 +54,13 @@ export interface CodingObserver {
   pass?(pass: CodedPass): void;
 }
 
-interface Programs {
-  readonly hyperSynthesis: ExactProgram;
-  readonly passes: readonly ExactProgram[];
+/** Asks an entropy network, `hyperSynthesis` or the context pass of that number, for its outputs. */
+interface Question {
+  readonly network: EntropyNetwork;
+  readonly inputs: Readonly<Record<string, Float32Array>>;
 }
+
+type Outputs = Record<string, Float32Array>;
 
 /** Yields the integers of the coded latents of a pass, with their tables: chosen by an encoder, read by a decoder. */
 type IndexSource = (
@@ -82,19 +86,42 @@ function tablesOf(
   return Uint16Array.from(quantizers, (quantizer, n) => 2 * scaleIndices[n] + quantizer);
 }
 
+/** The integers that a quantizer chooses for the latents of an area; `done` sees every pass. */
+function quantizing(
+  area: AnalysedArea,
+  { quantizer, tables, step, lagrangian }: Quantization,
+  done: (pass: CodedPass) => void = () => {},
+): IndexSource {
+  return (pass, prediction, positions) => {
+    const scaleIndices = gather(prediction.scaleIndices, positions);
+    const residuals = new Float32Array(positions.length);
+    const latents = area.passes[pass];
+    for (let n = 0; n < positions.length; n++) {
+      residuals[n] = latents[positions[n]] - prediction.means[positions[n]];
+    }
+    const indices = quantizer.quantize({ residuals, scaleIndices, tables, step, lagrangian });
+    const tableIndices = tablesOf(scaleIndices, indices, quantizer.machine);
+    done({ prediction, positions, indices, tables, tableIndices, residuals });
+    return { indices, tableIndices };
+  };
+}
+
 export class EntropyModel {
   readonly #model: ModelParts;
-  readonly #programs: SizeCache<Programs>;
+  readonly #programs: SizeCache<(network: EntropyNetwork) => ExactProgram>;
 
   constructor(model: ModelParts) {
     this.#model = model;
     const weights = new ExactWeights(model.parameters);
-    this.#programs = new SizeCache(4, (height, width) => ({
-      hyperSynthesis: compileExact(hyperSynthesisGraph(model.config, height, width).outputs, weights),
-      passes: Array.from({ length: contextPasses }, (_, pass) =>
-        compileExact(contextPassGraph(model.config, pass, height, width).outputs, weights),
-      ),
-    }));
+    this.#programs = new SizeCache(4, (height, width) => {
+      const programs = new Map<EntropyNetwork, ExactProgram>();
+      return (network) => {
+        const graph = entropyNetworkGraph(model.config, network, height, width);
+        const program = programs.get(network) ?? compileExact(graph.outputs, weights);
+        programs.set(network, program);
+        return program;
+      };
+    });
   }
 
   /**
@@ -114,23 +141,33 @@ export class EntropyModel {
     const hyperTables = this.#hyperTableIndices(hyperLatents.length, rate);
     coder.putIndices(tables.hyperLatents, hyperTables, hyperLatents, 0, hyperLatents.length);
     observer.hyperLatents?.(hyperLatents, rate);
-    const { quantizer, tables: latentTables, step, lagrangian } = quantization;
-    const source: IndexSource = (pass, prediction, positions) => {
-      const scaleIndices = gather(prediction.scaleIndices, positions);
-      const residuals = new Float32Array(positions.length);
-      const latents = area.passes[pass];
-      for (let n = 0; n < positions.length; n++) {
-        residuals[n] = latents[positions[n]] - prediction.means[positions[n]];
-      }
-      const task = { residuals, scaleIndices, tables: latentTables, step, lagrangian };
-      const indices = quantizer.quantize(task);
-      const tableIndices = tablesOf(scaleIndices, indices, quantizer.machine);
-      coder.putIndices(latentTables, tableIndices, indices, 0, indices.length);
-      observer.pass?.({ prediction, positions, indices, tables: latentTables, tableIndices, residuals });
-      return { indices, tableIndices };
-    };
-    const coded = this.#codePasses(hyperLatents, height, width, rate, quantization, source);
+    const source = quantizing(area, quantization, (pass) => {
+      coder.putIndices(pass.tables, pass.tableIndices, pass.indices, 0, pass.indices.length);
+      observer.pass?.(pass);
+    });
+    const coded = this.#codeExactly(hyperLatents, height, width, rate, quantization, source);
     return { ...coded, segment: coder.finish() };
+  }
+
+  /**
+   * The latents that `encode` would leave to a decoder, to the rounding of the networks: no stream is written, so the networks
+   * may be asked on any engine. Means and scale indices near a threshold can differ, and the integers with them.
+   */
+  async draft(
+    area: AnalysedArea,
+    height: number,
+    width: number,
+    rate: RatePoint,
+    quantization: Quantization,
+    ask: EntropyNetworks,
+  ): Promise<readonly Float32Array[]> {
+    const hyperLatents = Int32Array.from(area.hyperLatents, Math.round);
+    const coding = this.#codePasses(hyperLatents, rate, quantization, quantizing(area, quantization));
+    let step = coding.next();
+    while (!step.done) {
+      step = coding.next(await ask(step.value.network, step.value.inputs, height, width));
+    }
+    return step.value.passes;
   }
 
   /**
@@ -156,12 +193,12 @@ export class EntropyModel {
       coder.getIndices(latentTables, scaleIndices, indices, 0, indices.length, quantizer.machine);
       return { indices, tableIndices: tablesOf(scaleIndices, indices, quantizer.machine) };
     };
-    const coded = this.#codePasses(hyperLatents, height, width, rate, quantization, source);
+    const coded = this.#codeExactly(hyperLatents, height, width, rate, quantization, source);
     coder.finish();
     return coded;
   }
 
-  #codePasses(
+  #codeExactly(
     hyperLatents: Int32Array,
     height: number,
     width: number,
@@ -169,17 +206,29 @@ export class EntropyModel {
     quantization: Quantization,
     source: IndexSource,
   ): CodedLatents {
-    const programs = this.#programs.get(height, width);
-    const { features } = programs.hyperSynthesis.run({
-      hyperLatents: Float32Array.from(hyperLatents),
-      bias: rate.features,
-    });
+    const program = this.#programs.get(height, width);
+    const coding = this.#codePasses(hyperLatents, rate, quantization, source);
+    let step = coding.next();
+    while (!step.done) step = coding.next(program(step.value.network).run(step.value.inputs));
+    return step.value;
+  }
+
+  *#codePasses(
+    hyperLatents: Int32Array,
+    rate: RatePoint,
+    quantization: Quantization,
+    source: IndexSource,
+  ): Generator<Question, CodedLatents, Outputs> {
+    const { features } = yield {
+      network: 'hyperSynthesis',
+      inputs: { hyperLatents: Float32Array.from(hyperLatents), bias: rate.features },
+    };
     const inputs: Record<string, Float32Array> = { features };
     const passes: Float32Array[] = [];
     let checksum = crc32cOfIntegers(hyperLatents);
     for (let pass = 0; pass < contextPasses; pass++) {
       inputs.bias = rate.logScales[pass];
-      const { means, logScales } = programs.passes[pass].run(inputs);
+      const { means, logScales } = yield { network: pass, inputs };
       const scaleIndices = this.#scaleIndices(logScales);
       const positions = this.#codedPositions(scaleIndices);
       const { indices, tableIndices } = source(pass, { means, scaleIndices, logScales }, positions);

@@ -14,6 +14,8 @@ import {
   type CoderGraph,
   decoderGraph,
   deepEncoderGraph,
+  type EntropyNetwork,
+  entropyNetworkGraph,
   errorGradientGraph,
   shallowEncoderGraph,
 } from './networks/coder-graphs.js';
@@ -46,6 +48,14 @@ export interface WeightedPicture {
   readonly weights: Float32Array;
 }
 
+/** Outputs of an entropy network for its inputs, for a padded size in pixels; to the engine's rounding. */
+export type EntropyNetworks = (
+  network: EntropyNetwork,
+  inputs: Readonly<Record<string, Float32Array>>,
+  height: number,
+  width: number,
+) => Promise<Record<string, Float32Array>>;
+
 export interface TransformEngine {
   readonly name: 'onnxruntime' | 'wasm';
   /** @param planes [3,height,width] RGB in [0,1], sides in multiples of 64. */
@@ -70,6 +80,8 @@ export interface TransformEngine {
     width: number,
     rate: RatePoint,
   ): Promise<Float32Array[]>;
+  /** The entropy networks for drafts, where the engine is faster at them than codec/exact. Streams are never coded with it. */
+  readonly entropyNetworks?: EntropyNetworks;
 }
 
 const byPass = (results: Record<string, Float32Array>, name: string): Float32Array[] =>
@@ -148,8 +160,8 @@ export function createWasmTransforms(model: ModelParts): TransformEngine {
   };
 }
 
-/** Programs with open sizes are built at this size; any multiple of 64 would do. */
-const nominal = 64;
+/** Programs with open sizes are built at this size. Any multiple of 64 would do where no side is 1, as those are not open. */
+const nominal = 128;
 
 /** The transforms on onnxruntime; sessions are made on first use. */
 export function createOnnxTransforms(
@@ -165,7 +177,8 @@ export function createOnnxTransforms(
   let deepEncoder: Promise<OnnxProgram> | undefined;
   let decoder: Promise<OnnxProgram> | undefined;
   let errorGradients: Promise<OnnxProgram> | undefined;
-  const { channels, latents } = model.config;
+  const entropyNetworks = new Map<EntropyNetwork, Promise<OnnxProgram>>();
+  const { channels, context, hyperLatents, latents } = model.config;
   const run = async (
     program: OnnxProgram,
     inputs: Record<string, Float32Array>,
@@ -203,6 +216,18 @@ export function createOnnxTransforms(
         return name === 'weights' ? [1, 1, height, width] : [1, latents, height / 32, width / 32];
       };
       return byPass(await run(await errorGradients, inputs, shapeOf), 'gradient');
+    },
+    entropyNetworks: async (network, inputs, height, width) => {
+      const program =
+        entropyNetworks.get(network) ?? compile(entropyNetworkGraph(model.config, network, nominal, nominal));
+      entropyNetworks.set(network, program);
+      return run(await program, inputs, (name) => {
+        if (name === 'bias') return [1, inputs.bias.length, 1, 1];
+        if (name === 'hyperLatents') return [1, hyperLatents, height / 64, width / 64];
+        return name === 'features'
+          ? [1, context, height / 16, width / 16]
+          : [1, latents, height / 32, width / 32];
+      });
     },
   };
 }

@@ -99,6 +99,20 @@ export const contextPassGraph = (
     return { ...contextPass(parameters, config, pass, features, known, bias) };
   });
 
+/** A network that the entropy coder depends on: the hyper-synthesis, or the context pass of that number. */
+export type EntropyNetwork = 'hyperSynthesis' | number;
+
+/** The graph of an entropy network for a picture of that padded size. */
+export const entropyNetworkGraph = (
+  config: NetworkConfig,
+  network: EntropyNetwork,
+  height: number,
+  width: number,
+): CoderGraph =>
+  network === 'hyperSynthesis'
+    ? hyperSynthesisGraph(config, height, width)
+    : contextPassGraph(config, network, height, width);
+
 /** All parameters of a coder; the prior's belong to training and to the making of tables only. */
 export function coderSpecs(config: NetworkConfig): Map<string, ParameterSpec> {
   const specs = new Map<string, ParameterSpec>();

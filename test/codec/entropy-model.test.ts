@@ -6,11 +6,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { CodedPass } from '../../codec/entropy-model.js';
 import { EntropyModel } from '../../codec/entropy-model.js';
+import { compileExact, ExactWeights } from '../../codec/exact/index.js';
 import { crc32cOfIntegers } from '../../codec/format/index.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import { ratePointOf } from '../../codec/model/rate-point.js';
+import { entropyNetworkGraph } from '../../codec/networks/coder-graphs.js';
 import { type Quantization, quantizationOf, quantizerNames } from '../../codec/quantizers/registry.js';
-import type { AnalysedArea } from '../../codec/transform-engine.js';
+import { type AnalysedArea, createTransformEngine } from '../../codec/transform-engine.js';
 import { Random } from '../../src/training/random.js';
 import { TrellisState } from '../../trellis/index.js';
 import { tinyModel } from '../golden/cases.js';
@@ -146,4 +148,46 @@ it('what scalar quantizers chose decodes alike when they share all but the quant
   const { segment, passes } = entropy.encode(areaOf(8, 1), height, width, rate, asRdoq);
   const decoded = entropy.decode(segment, height, width, rate, quantizationOf(model, 'round'));
   expect(decoded.passes).toEqual(passes);
+});
+
+describe('a draft', () => {
+  it.each(['round', 'rdoq', 'tcq64'] as const)(
+    'on onnxruntime has nearly the latents that %s leaves',
+    async (name) => {
+      const { entropyNetworks } = await createTransformEngine(model, 'onnxruntime', 1);
+      const rate = ratePointOf(model, 60);
+      const quantization = quantizationOf(model, name);
+      const area = areaOf(4, 3, 10);
+      const expected = entropy.encode(area, height, width, rate, quantization).passes;
+      const found = await entropy.draft(area, height, width, rate, quantization, entropyNetworks!);
+      expect(found.map(({ length }) => length)).toEqual(expected.map(({ length }) => length));
+      const all = found.flatMap((values, pass) =>
+        Array.from(values, (value, n) => value - expected[pass][n]),
+      );
+      // A rounding near a threshold changes an integer, and a trellis then chooses others behind it.
+      const apart = all.filter((difference) => Math.abs(difference) > 1e-3 * quantization.step).length;
+      expect(apart / all.length).toBeLessThan(name === 'tcq64' ? 0.1 : 0.01);
+    },
+  );
+
+  it('answered by the exact networks has their latents to the bit', async () => {
+    const weights = new ExactWeights(model.parameters);
+    const rate = ratePointOf(model, 30);
+    const quantization = quantizationOf(model, 'tcq8');
+    const area = areaOf(5, 2);
+    const asked: unknown[] = [];
+    const found = await entropy.draft(
+      area,
+      height,
+      width,
+      rate,
+      quantization,
+      async (network, inputs, h, w) => {
+        asked.push(network);
+        return compileExact(entropyNetworkGraph(model.config, network, h, w).outputs, weights).run(inputs);
+      },
+    );
+    expect(found).toEqual(entropy.encode(area, height, width, rate, quantization).passes);
+    expect(asked).toEqual(['hyperSynthesis', 0, 1, 2, 3]);
+  });
 });
