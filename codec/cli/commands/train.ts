@@ -117,15 +117,19 @@ function runOptions(command: Command, options: Options, resume: Checkpoint | und
   return { ...defaultRunOptions, ...Object.fromEntries(wished), steps, optimizer };
 }
 
+/** The checkpoint, grown where that is asked for. */
+function loaded(path: string, { grow: isGrown, model }: Options): Promise<Checkpoint> {
+  return about(path, async () => {
+    const checkpoint = await loadCheckpoint(path);
+    if (!isGrown) return checkpoint;
+    return grow(checkpoint, networkConfigs[model ?? (checkpoint.config.name as NetworkName)]);
+  });
+}
+
 async function checkpointOf(options: Options): Promise<Checkpoint | undefined> {
   const path = checkpointFile(options.out);
   const found = await exists(path);
-  if (options.resume) {
-    const checkpoint = await about(path, () => loadCheckpoint(path));
-    if (!options.grow) return checkpoint;
-    const config = networkConfigs[options.model ?? (checkpoint.config.name as NetworkName)];
-    return about(path, () => grow(checkpoint, config));
-  }
+  if (options.resume) return loaded(path, options);
   if (found) {
     throw new FileError(
       options.out,
@@ -247,7 +251,7 @@ const launcher = (processes: number): string =>
 async function exportFolder(context: Context, command: Command, options: Options): Promise<void> {
   const folder = options.export!;
   const path = options.out === undefined ? undefined : checkpointFile(options.out);
-  const resume = path && (await exists(path)) ? await about(path, () => loadCheckpoint(path)) : undefined;
+  const resume = path && (await exists(path)) ? await loaded(path, options) : undefined;
   const settings = runOptions(command, options, resume);
   const config = resume?.config ?? networkConfigs[options.model ?? 'base'];
   const open = (source: string, leastSide: number): Promise<Photographs> =>
@@ -301,6 +305,7 @@ function requireOption(command: Command, options: Options, key: 'images' | 'out'
 async function dispatch(context: Context, command: Command, options: Options): Promise<void> {
   if (options.import === undefined) requireOption(command, options, 'images', '--images <folder>');
   if (options.export === undefined) requireOption(command, options, 'out', '--out <run>');
+  if (options.grow && !options.resume) command.error("error: option '--grow' needs '--resume'");
   if (options.import !== undefined) await importFolder(context, options);
   else if (options.export !== undefined) await exportFolder(context, command, options);
   else await run(context, command, options);

@@ -2,6 +2,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encodePng } from '../../../src/io/index.js';
+import { loadCheckpoint, saveCheckpoint } from '../../../src/training/checkpoint.js';
+import { parameterSpecs } from '../../../src/training/train.js';
 import { missingTorch } from '../../src/engines/torch-support.js';
 import { codec, fails, picture, temporaryFolder, works } from './support.js';
 
@@ -117,6 +119,24 @@ describe('codec train', () => {
     await fails(command('other', '--resume'), /checkpoint\.safetensors: cannot be read: no such file/);
     const { out } = await works(command('run', '--resume', '--steps', '2', '--batch', '1'));
     expect(parse(out).at(-1)).toMatchObject({ type: 'end', step: 2, reason: 'finished' });
+  });
+
+  it('grows a run to the size that its network has now, and no other', async () => {
+    await works(command('run', ...tiny, '--steps', '1'));
+    const file = join(path('run'), 'checkpoint.safetensors');
+    const whole = await loadCheckpoint(file);
+    const config = { ...whole.config, blocks: 0 };
+    await saveCheckpoint(file, { ...whole, config }, parameterSpecs(config));
+    await works(command('run', '--resume', '--grow', '--steps', '2'));
+    const grown = await loadCheckpoint(file);
+    expect(grown).toMatchObject({ step: 2, config: whole.config, options: { restart: 1 } });
+    expect(grown.state.has('analysis.block.0.mix.weight')).toBe(true);
+    await fails(
+      command('run', '--resume', '--grow', '--model', 'base'),
+      /grow: expected base to have the \d+ values/,
+    );
+    const { code, err } = await codec(command('run', '--grow'));
+    expect([code, err]).toEqual([2, "codec: option '--grow' needs '--resume'\n"]);
   });
 
   it('exports a run for another machine and takes it back', async () => {
