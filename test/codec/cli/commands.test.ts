@@ -25,8 +25,8 @@ describe('codec models and networks', () => {
 
   it('counts what networks cost, within their budgets', async () => {
     const { encode, decode, exact } = networkComplexity(networkConfigs.base);
-    expect(encode.kmacPerPixel).toBeLessThan(22);
-    expect(decode.kmacPerPixel).toBeLessThan(22);
+    expect(encode.kmacPerPixel).toBeLessThan(26);
+    expect(decode.kmacPerPixel).toBeLessThan(26);
     expect(exact.kmacPerPixel).toBeLessThan(4);
     expect(networkComplexity(networkConfigs.tiny).total.kmacPerPixel).toBeLessThan(1);
     const { out } = await works(['networks', 'base']);
