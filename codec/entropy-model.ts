@@ -115,9 +115,10 @@ export class EntropyModel {
     const weights = new ExactWeights(model.parameters);
     this.#programs = new SizeCache(4, (height, width) => {
       const programs = new Map<EntropyNetwork, ExactProgram>();
+      const compile = (network: EntropyNetwork): ExactProgram =>
+        compileExact(entropyNetworkGraph(model.config, network, height, width).outputs, weights);
       return (network) => {
-        const graph = entropyNetworkGraph(model.config, network, height, width);
-        const program = programs.get(network) ?? compileExact(graph.outputs, weights);
+        const program = programs.get(network) ?? compile(network);
         programs.set(network, program);
         return program;
       };
@@ -152,6 +153,10 @@ export class EntropyModel {
   /**
    * The latents that `encode` would leave to a decoder, to the rounding of the networks: no stream is written, so the networks
    * may be asked on any engine. Means and scale indices near a threshold can differ, and the integers with them.
+   *
+   * @param height padded, in pixels, as the width
+   * @param ask answers for the entropy networks; what it throws is thrown
+   * @returns dequantized latents by pass, in the dense form
    */
   async draft(
     area: AnalysedArea,

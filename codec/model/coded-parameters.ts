@@ -33,7 +33,7 @@ export class CodedParameter {
   }
 }
 
-/** Parameters of which some are streams: a map that decodes them when they are asked for. Iterating decodes all. */
+/** Parameters of which some are streams: a map, made empty, that decodes them when they are asked for. Iterating decodes all. */
 export class PartlyCodedParameters extends Map<string, Float32Array> {
   readonly #waiting = new Map<string, CodedParameter>();
 
@@ -50,8 +50,7 @@ export class PartlyCodedParameters extends Map<string, Float32Array> {
   }
 
   override set(name: string, values: Float32Array): this {
-    // The constructor of Map sets entries before there is a field.
-    this.#waiting?.delete(name);
+    this.#waiting.delete(name);
     return super.set(name, values);
   }
 

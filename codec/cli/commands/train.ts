@@ -122,7 +122,11 @@ function loaded(path: string, { grow: isGrown, model }: Options): Promise<Checkp
   return about(path, async () => {
     const checkpoint = await loadCheckpoint(path);
     if (!isGrown) return checkpoint;
-    return grow(checkpoint, networkConfigs[model ?? (checkpoint.config.name as NetworkName)]);
+    const name = model ?? checkpoint.config.name;
+    if (!Object.hasOwn(networkConfigs, name)) {
+      throw new UsageError(`grow: expected one of ${Object.keys(networkConfigs).join(', ')}, got ${name}`);
+    }
+    return grow(checkpoint, networkConfigs[name as NetworkName]);
   });
 }
 

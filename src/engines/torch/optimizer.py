@@ -147,15 +147,15 @@ class Side:
         # The basis as products of a step read it.
         self.rounded = self.basis.to(precision)
 
-    def place(self, basis):
-        """Takes a basis."""
+    def set_basis(self, basis):
+        """Another basis, and what products of a step read of it."""
         self.basis.copy_(basis)
         self.rounded.copy_(basis)
 
     def restart(self):
         """No gradients seen, the basis of the weights."""
         self.covariance.zero_()
-        self.place(torch.eye(self.basis.shape[1], device=self.basis.device))
+        self.set_basis(torch.eye(self.basis.shape[1], device=self.basis.device))
 
     def collect(self, gradients, kept):
         """`kept` of the old covariance, the rest of these gradients."""
@@ -168,7 +168,7 @@ class Side:
             m.copy_(basis.transpose(1, 2) @ self.basis @ m)
         else:
             m.copy_(m @ (self.basis.transpose(1, 2) @ basis))
-        self.place(basis)
+        self.set_basis(basis)
 
     def start(self, m):
         """The eigenbasis; returns the eigenvalues [n,d]."""
@@ -261,7 +261,8 @@ class Soap(Adam):
                 end = offset + len(some) * size
                 whole = [self.flat[slot][offset:end].view(-1, *shape) for slot in ("gradient", *SLOTS)]
                 for place in places:
-                    self.groups.append(Blocks(some, place, [view[(slice(None), *place)] for view in whole], precisions[0]))
+                    views = [view[(slice(None), *place)] for view in whole]
+                    self.groups.append(Blocks(some, place, views, precisions[0]))
                 offset = end
         largest = max((group.w.numel() for group in self.groups), default=0)
         self.scratch = [torch.zeros(largest, device=device, dtype=kind) for kind in precisions]
@@ -289,7 +290,7 @@ class Soap(Adam):
                 raise mismatch(name, [taken[name]], array)
             tensor.copy_(torch.from_numpy(array[start : taken[name]].copy()).view(tensor.shape))
         for side in (side for group in self.groups for side in group.sides):
-            side.place(side.basis.clone())
+            side.rounded.copy_(side.basis)
 
     def slot(self, slot):
         if slot not in ("m", "v"):

@@ -114,11 +114,11 @@ describe.runIf(!missingTorch)('with Python and torch', () => {
   });
 
   test('bfloat16 has the loss and the gradient of float32 where the shipped model was in training', async () => {
-    const place = workplace(4, 200, 160);
+    const place = workplace(4, 320, 288);
     const checkpoint = await loadCheckpoint(
       join(packageRoot(), 'codec/models/training/base.checkpoint.safetensors'),
     );
-    const [batch, crop] = [2, 128];
+    const [batch, crop] = [4, 256];
     const { dataShapes } = await writeStepFolder(folder, checkpoint, { batch, height: crop, width: crop });
     const images = await Photographs.open(place.images, { leastSide: crop });
     const { ratePoints } = checkpoint.config;
@@ -147,9 +147,9 @@ print(json.dumps([*(float(one['loss']) for one in made), float(torch.cosine_simi
     console.info(`bf16 against float32: loss ${rounded} against ${exact}, cosine of the gradients ${cosine}`);
     expect(relative(rounded, exact)).toBeLessThan(0.003);
     expect(rounded).not.toBe(exact);
-    // 0.988 after 18,500 steps, 0.953 after 33,000, 0.880 after 48,000: gradients shrink, their rounding does not. (Of four crops
-    // of 256 pixels it is 0.963 there.)
-    expect(cosine).toBeGreaterThan(0.85);
+    // 0.957 after 48,000 steps. Of two crops of 128 pixels it was 0.988 after 18,500, 0.953 after 33,000 and 0.880 after 48,000:
+    // gradients shrink, their rounding does not. With rounded residual streams 0.31 to 0.88.
+    expect(cosine).toBeGreaterThan(0.93);
   });
 
   test('names what is wrong with a state or a batch, and ends with its process', async () => {
