@@ -74,6 +74,19 @@ export const precisionOption = (): Option =>
     .choices(['float32', 'bf16'])
     .default('float32');
 
+export const compileOption = (): Option =>
+  new Option(
+    '--compile',
+    'have torch compile the step: faster steps, a first one of minutes; needs a C++ compiler on CPUs',
+  );
+
+/** @throws UsageError where --compile meets another engine */
+export function checkCompile({ engine, compile }: { engine: string; compile?: boolean }): void {
+  if (compile && engine !== 'torch') {
+    throw new UsageError(`--compile: expected '--engine torch' beside it, got '--engine ${engine}'`);
+  }
+}
+
 export const modelOption = (meaning: string): Option => new Option('-m, --model <name or file>', meaning);
 export const jsonOption = (): Option => new Option('--json', 'print the results as JSON on standard output');
 export const verboseOption = (): Option =>

@@ -29,6 +29,8 @@ export interface TorchOptions {
   readonly precision?: TorchPrecision;
   /** Threads of the CPU; 0 (default) leaves the choice to torch. */
   readonly threads?: number;
+  /** Whether torch compiles the step: faster steps for a first one of a minute or several, and a C++ compiler has to be there. */
+  readonly compile?: boolean;
   /** The interpreter; `python3` by default. */
   readonly python?: string;
 }
@@ -81,6 +83,7 @@ export class TorchProcess {
   private constructor(folder: string, options: TorchOptions) {
     const flags = ['--serve', '--precision', options.precision ?? 'float32'];
     if (options.device) flags.push('--device', options.device);
+    if (options.compile) flags.push('--compile');
     if (options.threads) flags.push('--threads', String(options.threads));
     const python = options.python ?? 'python3';
     const env = { ...keptMemory, ...process.env };

@@ -28,6 +28,8 @@ import { quantizationOf } from '../../quantizers/registry.js';
 import { about, type Context, FileError, outputName } from '../context.js';
 import { examples } from '../manual.js';
 import {
+  checkCompile,
+  compileOption,
   deviceOption,
   exists,
   modelNamed,
@@ -64,6 +66,7 @@ interface Options {
   readonly engine: 'onnxruntime' | 'torch';
   readonly device?: string;
   readonly precision: TorchPrecision;
+  readonly compile?: boolean;
   readonly checkpointEvery: number;
   readonly threads: number;
   readonly overwrite: boolean;
@@ -161,6 +164,7 @@ class FinetuneLog {
 }
 
 async function run(context: Context, source: string, output: string, options: Options): Promise<void> {
+  checkCompile(options);
   await checkOutput(context, output, options);
   const runtime = await loadOnnxRuntime();
   const { options: chosen, start } = await startOf(source, options);
@@ -181,7 +185,7 @@ async function run(context: Context, source: string, output: string, options: Op
   });
   try {
     await about(options.run, () => mkdir(options.run, { recursive: true }));
-    const { engine, device, precision, threads } = options;
+    const { engine, device, precision, compile, threads } = options;
     const tuned = await about(options.run, () =>
       finetune({
         options: chosen,
@@ -196,7 +200,7 @@ async function run(context: Context, source: string, output: string, options: Op
           engine === 'torch'
             ? (settings, state) =>
                 configOf(start).then((config) =>
-                  TorchTrainer.create(config, settings, state, { device, precision, threads }),
+                  TorchTrainer.create(config, settings, state, { device, precision, compile, threads }),
                 )
             : undefined,
         checkpointEvery: options.checkpointEvery,
@@ -314,6 +318,7 @@ export function addFinetune(program: Command, context: Context): void {
     .addOption(stepEngineOption())
     .addOption(deviceOption())
     .addOption(precisionOption())
+    .addOption(compileOption())
     .option('--resume', "continue from the run's checkpoint, with its options")
     .addOption(
       new Option('--checkpoint-every <n>', 'steps between checkpoints').argParser(wholeFrom(1)).default(500),

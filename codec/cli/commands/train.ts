@@ -35,6 +35,8 @@ import {
 import { about, type Context, FileError } from '../context.js';
 import { examples } from '../manual.js';
 import {
+  checkCompile,
+  compileOption,
   deviceOption,
   exists,
   jsonOption,
@@ -67,6 +69,7 @@ interface Options extends RunFlags {
   readonly engine: 'onnxruntime' | 'torch';
   readonly device?: string;
   readonly precision: TorchPrecision;
+  readonly compile?: boolean;
   readonly export?: string;
   readonly exportSize: number;
   readonly processes: number;
@@ -92,6 +95,7 @@ const flagNames = {
 function runOptions(command: Command, options: Options, resume: Checkpoint | undefined): RunOptions {
   const before = resume?.options ?? defaultRunOptions;
   const { steps = before.steps, optimizer = before.optimizer } = options;
+  checkCompile(options);
   if (optimizer === 'soap' && options.engine !== 'torch' && options.export === undefined) {
     command.error(
       `error: option '--optimizer soap' needs '--engine torch', got '--engine ${options.engine}'`,
@@ -241,11 +245,11 @@ async function run(context: Context, command: Command, options: Options): Promis
 /** Steps on PyTorch where they are asked for; onnxruntime is the default. */
 function torchEngine(
   config: NetworkConfig,
-  { engine, device, precision }: Options,
+  { engine, device, precision, compile }: Options,
 ): TrainingRun['createEngine'] {
   if (engine !== 'torch') return undefined;
   return (options, state) =>
-    TorchTrainer.create(config, options, state, { device, precision, threads: options.threads });
+    TorchTrainer.create(config, options, state, { device, precision, compile, threads: options.threads });
 }
 
 const launcher = (processes: number): string =>
@@ -349,6 +353,7 @@ export function addTrain(program: Command, context: Context): void {
     .addOption(stepEngineOption())
     .addOption(deviceOption())
     .addOption(precisionOption())
+    .addOption(compileOption())
     .option('--export <folder>', 'do not train: write a folder that python3 trains on a machine without Node')
     .addOption(
       new Option('--export-size <MB>', 'pictures in that folder').argParser(wholeFrom(1)).default(45),

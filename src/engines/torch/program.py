@@ -46,10 +46,10 @@ class Program:
             freed = [name for name in dict.fromkeys(operands) if last_use[name] == at and name not in kept]
             if node.op in ELEMENTWISE or node.op in EXACT or node.op == "Clip":
                 operands = [as_float(n) if as_float(n) in self.constants else n for n in operands]
-            function = self.compile(node, [numbers[n] for n in node.inputs if n in numbers], precise)
+            function = self.call_of(node, [numbers[n] for n in node.inputs if n in numbers], precise)
             self.calls.append((function, operands, node.outputs[0], freed))
 
-    def compile(self, node, numbers, precise):
+    def call_of(self, node, numbers, precise):
         if node.op in EXACT:
             function = EXACT[node.op]
             if not self.half:
@@ -72,14 +72,21 @@ class Program:
 
     def __call__(self, feeds):
         """Outputs by name for inputs by name; feeds may hold more than is needed."""
+        return dict(zip(self.outputs, self.run(*[feeds[name] for name in self.inputs])))
+
+    def compile(self):
+        """Lets torch make code of the calls, which joins what runs over the same numbers. The first call waits for that."""
+        self.run = torch.compile(self.run, dynamic=False, fullgraph=True)
+
+    def run(self, *inputs):
+        """Outputs in order for inputs in order."""
         values = dict(self.constants)
-        for name in self.inputs:
-            values[name] = feeds[name]
+        values.update(zip(self.inputs, inputs))
         for function, operands, output, freed in self.calls:
             values[output] = function(*[values[name] for name in operands])
             for name in freed:
                 del values[name]
-        return {name: values[name] for name in self.outputs}
+        return tuple(values[name] for name in self.outputs)
 
 
 def as_float(name):

@@ -405,6 +405,9 @@ def parse_arguments():
     )
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0 leaves the choice to torch")
+    parser.add_argument(
+        "--compile", action="store_true", help="have torch compile the step, which takes a C++ compiler and minutes once"
+    )
     parser.add_argument("--cuda-graph", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--out", help="folder of the checkpoints; the run folder by default")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -450,6 +453,8 @@ def main(processes):
         # Gradients of weights are sums over all positions: keep partial sums in float32.
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     stepper = Stepper(arguments.folder, run, device, arguments.precision, arguments.cuda_graph, processes)
+    if arguments.compile:
+        stepper.program.compile()
     stepper.optimizer.load(arrays)
     if arguments.serve:
         serve(stepper, run)

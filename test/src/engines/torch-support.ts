@@ -1,5 +1,5 @@
-/** Whether this machine's Python has PyTorch: tests that need it are left out elsewhere. */
-import { execFileSync } from 'node:child_process';
+/** Whether this machine's Python has PyTorch, and a compiler for it: tests that need them are left out elsewhere. */
+import { execFileSync, spawnSync } from 'node:child_process';
 
 function reasonToSkip(): string | undefined {
   try {
@@ -14,3 +14,6 @@ function reasonToSkip(): string | undefined {
 /** Why torch cannot be used; undefined where it can. */
 export const missingTorch = reasonToSkip();
 if (missingTorch) console.warn(`torch: tests left out, ${missingTorch}`);
+
+/** Whether there is the C++ compiler that torch asks for. */
+export const compiler = spawnSync(process.env.CXX ?? 'g++', ['--version']).status === 0;

@@ -32,7 +32,7 @@ import {
   Trainer,
 } from '../../../src/training/trainer.js';
 import { workplace } from '../training/support.js';
-import { missingTorch } from './torch-support.js';
+import { compiler, missingTorch } from './torch-support.js';
 
 const config = networkConfigs.tiny;
 const size = { batch: 2, height: 64, width: 64, clipNorm: 1, optimizer: 'adam', threads: 1 } as const;
@@ -110,6 +110,18 @@ describe.runIf(!missingTorch)('with Python and torch', () => {
     averages[0].get(key)!.forEach((value, k) => {
       expect(Math.abs(averages[1].get(key)![k] - value)).toBeLessThan(1e-3);
     });
+    await Promise.all(engines.map((engine) => engine.release()));
+  });
+
+  test.runIf(compiler)('compiled steps are the steps', { timeout: 600_000 }, async () => {
+    const engines: StepEngine[] = [
+      await TorchTrainer.create(config, size, freshState(), cpu),
+      await TorchTrainer.create(config, size, freshState(), { ...cpu, compile: true }),
+    ];
+    const [expected, got] = [await makeSteps(engines[0], 5), await makeSteps(engines[1], 5)];
+    const differences = expected.map(({ loss }, k) => relative(got[k].loss, loss));
+    console.info(`compiled against not: losses ${Math.max(...differences).toExponential(1)}`);
+    for (const difference of differences) expect(difference).toBeLessThan(1e-5);
     await Promise.all(engines.map((engine) => engine.release()));
   });
 
