@@ -10,6 +10,7 @@ export {
   type CountOptions,
   countSymbols,
   defaultCountOptions,
+  symmetricTables,
   tablesFromCounts,
   tablesFromProbabilities,
 } from './measured-tables.js';

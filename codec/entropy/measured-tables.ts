@@ -4,7 +4,7 @@
  * whatever comes can be coded. Build time only; results are stored as integers in the model file.
  */
 import { UsageError } from '../../src/errors.js';
-import { quantizeFrequencies } from './quantize-frequencies.js';
+import { quantizeFrequencies, symmetrise } from './quantize-frequencies.js';
 import type { TableIndices } from './rans.js';
 import { FREQUENCY_TOTAL, TableSet } from './tables.js';
 
@@ -87,6 +87,37 @@ export function tablesFromCounts(
         return count + priorWeight * (expected ? expected[i] / FREQUENCY_TOTAL : 1 / histogram.length);
       });
       return { firstSymbol: firstSymbols[t], frequencies: quantizeFrequencies(weights) };
+    }),
+  );
+}
+
+/**
+ * Tables of a distribution that is alike in the sign: an observation of an integer is one of its negative too, and the
+ * frequencies of both come out equal.
+ *
+ * @param counts - as for `tablesFromCounts`, in the layout of the prior, whose tables are symmetric about 0
+ * @param prior - the distribution that the counts are blended with
+ * @param priorWeight - observations that the prior is worth, per table, above 0
+ * @example
+ * const prior = gaussianTables([0.5]);
+ * const counts = Array.from(prior.sizes, (size) => new Float64Array(size).fill(1));
+ * const { frequencies } = symmetricTables(counts, prior, 8).table(0);
+ * frequencies[0] === frequencies[frequencies.length - 2]; // => true
+ */
+export function symmetricTables(
+  counts: readonly Float64Array[],
+  prior: TableSet,
+  priorWeight: number,
+): TableSet {
+  const mirrored = counts.map((histogram) => {
+    const last = histogram.length - 2;
+    return histogram.map((count, i) => (i > last ? 2 * count : count + histogram[last - i]));
+  });
+  const tables = tablesFromCounts(mirrored, prior.firstSymbols, { prior, priorWeight: 2 * priorWeight });
+  return TableSet.fromTables(
+    Array.from({ length: tables.count }, (_, t) => {
+      const { firstSymbol, frequencies } = tables.table(t);
+      return { firstSymbol, frequencies: symmetrise(frequencies, -firstSymbol) };
     }),
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Parameters that a model file has as streams of trellis-coded levels (trellis/stream) instead of half floats: weights of
- * the transforms, which need not be exact. A tensor NAME.tcq8 of bytes then stands for the tensor NAME.
+ * Parameters that a model file has as streams of trellis-coded levels (weight-stream.ts) instead of half floats: weights of
+ * the transforms, which need not be exact. A tensor NAME.stream of bytes then stands for the tensor NAME.
  *
  * Invariants: what a stream decodes to is the same on every machine, so files with streams have ids as others do. A stream
  * is decoded when somebody asks for its values: a decoder of pictures needs half of them, and they take longer than a small
@@ -9,7 +9,8 @@
 import { FormatError } from '../../src/errors.js';
 import { type Shape, sizeOf } from '../../src/graph/index.js';
 import type { SafeTensor } from '../../src/io/safetensors.js';
-import { readSteppedLevels, valuesOfLevels } from '../../trellis/stream/index.js';
+import type { TableSet } from '../entropy/index.js';
+import { readWeightStream, weightsOfLevels } from './weight-stream.js';
 
 /** A stream with the values that it decodes to. */
 export class CodedParameter {
@@ -17,9 +18,9 @@ export class CodedParameter {
   readonly #decode: () => Float32Array;
   #values: Float32Array | undefined;
 
-  constructor(name: string, shape: Shape, bytes: Uint8Array) {
+  constructor(name: string, shape: Shape, bytes: Uint8Array, tables: TableSet) {
     this.bytes = bytes;
-    this.#decode = () => valuesOfLevels(readSteppedLevels(bytes, sizeOf(shape), `parameter ${name}`));
+    this.#decode = () => weightsOfLevels(readWeightStream(bytes, shape[0], sizeOf(shape), tables, name));
   }
 
   /**
@@ -31,6 +32,12 @@ export class CodedParameter {
     this.#values ??= this.#decode();
     return this.#values;
   }
+}
+
+/** Streams of a model, with the tables that all are coded with: two for each scale index of a row. */
+export interface CodedParameters {
+  readonly tables: TableSet;
+  readonly streams: ReadonlyMap<string, CodedParameter>;
 }
 
 /** Parameters of which some are streams: a map, made empty, that decodes them when they are asked for. Iterating decodes all. */
@@ -88,7 +95,7 @@ export class PartlyCodedParameters extends Map<string, Float32Array> {
   }
 }
 
-const suffix = '.tcq8';
+const suffix = '.stream';
 
 /** The name of the tensor that has a parameter's stream. */
 export const streamName = (name: string): string => `${name}${suffix}`;
@@ -110,13 +117,18 @@ export function isTransformWeight(name: string): boolean {
 /**
  * The streams among the tensors of a file, for parameters that may be streams.
  *
+ * @param tables that the streams are coded with
  * @throws FormatError for a stream that is no tensor of bytes, or stands beside the tensor itself
  */
 export function codedParameters(
   tensors: ReadonlyMap<string, SafeTensor>,
   specs: ReadonlyMap<string, { readonly shape: Shape }>,
-): Map<string, CodedParameter> {
-  const coded = new Map<string, CodedParameter>();
+  tables: TableSet,
+): CodedParameters {
+  if (tables.count % 2 !== 0 || tables.count === 0) {
+    throw new FormatError(`model: expected pairs of tables for the streams, got ${tables.count} tables`);
+  }
+  const streams = new Map<string, CodedParameter>();
   for (const [name, { shape }] of specs) {
     const tensor = isTransformWeight(name) ? tensors.get(streamName(name)) : undefined;
     if (!tensor) continue;
@@ -124,7 +136,7 @@ export function codedParameters(
       const got = tensors.has(name) ? 'both' : tensor.dtype;
       throw new FormatError(`model: expected ${name} or its stream of type U8, got ${got}`);
     }
-    coded.set(name, new CodedParameter(name, shape, tensor.data));
+    streams.set(name, new CodedParameter(name, shape, tensor.data, tables));
   }
-  return coded;
+  return { tables, streams };
 }

@@ -22,7 +22,7 @@ import type { NetworkConfig } from '../networks/config.js';
 import type { ParameterSpec, ParameterValues } from '../networks/parameters.js';
 import { offsetColumns } from '../quantizers/dequantize.js';
 import {
-  type CodedParameter,
+  type CodedParameters,
   codedParameters,
   isStreamName,
   PartlyCodedParameters,
@@ -39,7 +39,7 @@ export interface ModelParts {
    * Streams of parameters that a file has as such. One counts as long as `parameters` has the very array that it decodes to;
    * a parameter that was replaced is written as half floats.
    */
-  readonly coded?: ReadonlyMap<string, CodedParameter>;
+  readonly coded?: CodedParameters;
   readonly tables: EntropyTables;
   /**
    * Mean of |latent| - |value| that the synthesis takes for granted, `[scales, habitColumns]`, in latents; column k is for
@@ -77,7 +77,7 @@ export interface EntropyTables {
 }
 
 /** Kinds of files: without and with streams. */
-const kinds = { plain: 'trellis-codec model 2', coded: 'trellis-codec model 3' } as const;
+const kinds = { plain: 'trellis-codec model 2', coded: 'trellis-codec model 4' } as const;
 const encoderOnly = /^(analysis|hyperAnalysis|prior|rate\.analysis|habits$|quantizers\..*\.lagrangian$)/;
 const keptInFull = /^(rate|prior)\./;
 
@@ -91,7 +91,7 @@ function parameterTensor(
   shape: ParameterSpec['shape'],
 ): [string, SafeTensor] {
   const data = parameters.get(name)!;
-  const stream = coded?.get(name);
+  const stream = coded?.streams.get(name);
   if (stream && stream.values === data) {
     const bytes = stream.bytes as Uint8Array<ArrayBuffer>;
     return [streamName(name), { dtype: 'U8', shape: [bytes.length], data: bytes }];
@@ -150,7 +150,13 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
     const data = parts.habits as Float32Array<ArrayBuffer>;
     tensors.set('habits', { dtype: 'F32', shape: [scales, habitColumns], data });
   }
-  const kind = [...tensors.keys()].some(isStreamName) ? kinds.coded : kinds.plain;
+  const hasStreams = [...tensors.keys()].some(isStreamName);
+  if (hasStreams) {
+    for (const [name, tensor] of tableTensors('tables.weights', parts.coded!.tables.toTensors())) {
+      tensors.set(name, tensor);
+    }
+  }
+  const kind = hasStreams ? kinds.coded : kinds.plain;
   const metadata = { kind, config: JSON.stringify(parts.config), card: JSON.stringify(parts.card) };
   return serializeSafetensors(tensors, metadata);
 }
@@ -318,9 +324,12 @@ export async function parseModel(
   const config = parseConfig(metadata.config);
   const parameters = new PartlyCodedParameters();
   const specs = specsOf(config);
-  const coded = metadata.kind === kinds.coded ? codedParameters(tensors, specs) : undefined;
+  const coded =
+    metadata.kind === kinds.coded
+      ? codedParameters(tensors, specs, parseTables(tensors, 'tables.weights'))
+      : undefined;
   for (const [name, { shape }] of specs) {
-    const stream = coded?.get(name);
+    const stream = coded?.streams.get(name);
     if (stream) {
       parameters.setCoded(name, stream);
       continue;

@@ -4,28 +4,35 @@
  */
 import { CodedParameter } from '../../codec/model/coded-parameters.js';
 import { type ParsedModel, serializeModel } from '../../codec/model/model-file.js';
+import { writeWeightStream } from '../../codec/model/weight-stream.js';
 import { coderSpecs } from '../../codec/networks/coder-graphs.js';
-import { schemeOf } from '../../src/weights/index.js';
+import { codeWeights } from './code-weights.js';
 import { transformWeights } from './quantized-weights.js';
 
 /**
  * A model file with streams.
  *
- * @param bits per weight of each tensor that is packed, headers included: one number, or one for each (sensitivity.ts)
- * @throws UsageError for bits that the scheme tcq8 does not offer
+ * @param bits of a weight's level in each tensor, 1 to 10: one number, or one for each (sensitivity.ts); scales of rows come to that
+ * @throws UsageError for bits that no step gives
  * @example
  * const bytes = packModel(model, 6);
  */
 export function packModel(model: ParsedModel, bits: number | ReadonlyMap<string, number>): Uint8Array {
-  const scheme = schemeOf('tcq8');
-  const coded = transformWeights(model).map(([name, shape]) => {
-    const values = model.parameters.get(name)!;
-    const own = typeof bits === 'number' ? bits : bits.get(name);
-    const stream = scheme.pack(scheme.quantize({ name, shape, values }, { bits: own }));
-    return [name, new CodedParameter(name, shape, stream)] as const;
-  });
-  const streams = new Map(coded);
+  const shapes = new Map(transformWeights(model));
+  const { tables, levels } = codeWeights(
+    [...shapes].map(([name, shape]) => ({
+      name,
+      rows: shape[0],
+      values: model.parameters.get(name)!,
+      bits: typeof bits === 'number' ? bits : bits.get(name)!,
+    })),
+  );
   const parameters = new Map(model.parameters);
-  for (const [name, { values }] of streams) parameters.set(name, values);
-  return serializeModel({ ...model, parameters, coded: streams }, coderSpecs(model.config));
+  const streams = new Map<string, CodedParameter>();
+  for (const [name, found] of levels) {
+    const stream = new CodedParameter(name, shapes.get(name)!, writeWeightStream(found, tables), tables);
+    streams.set(name, stream);
+    parameters.set(name, stream.values);
+  }
+  return serializeModel({ ...model, parameters, coded: { tables, streams } }, coderSpecs(model.config));
 }

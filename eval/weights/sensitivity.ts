@@ -25,7 +25,7 @@ const probeBits = 3;
 /** The quality of the pictures. */
 const probeQuality = 50;
 /** Fewest and most bits of a tensor. */
-const [fewest, most] = [1, 8];
+const [fewest, most] = [1, 10];
 
 /**
  * Measures the sensitivities of all weights of a model's transforms: one coding of every picture for each of them.
@@ -67,7 +67,7 @@ export async function measureSensitivities(
 }
 
 /**
- * Bits per weight of every tensor, 1 to 8, whose mean over all weights is the wanted one.
+ * Bits per weight of every tensor, 1 to 10, whose mean over all weights is the wanted one.
  *
  * @param bits mean bits per weight
  * @throws UsageError for a tensor without a sensitivity

@@ -36,7 +36,8 @@ interface ErrorMeans {
   readonly values: Float64Array;
 }
 
-const withoutOffsets = (quantization: Quantization): Quantization => ({
+/** The quantization with its values where the grid has them. */
+export const withoutOffsets = (quantization: Quantization): Quantization => ({
   ...quantization,
   offsets: new Float32Array(quantization.offsets.length),
 });

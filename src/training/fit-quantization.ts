@@ -8,6 +8,7 @@ import {
   habitualErrors,
   type OffsetOptions,
   roundingErrors,
+  withoutOffsets,
 } from './fit-offsets.js';
 import { type AnalysedPicture, type FitOptions, fitTables } from './fit-tables.js';
 
@@ -29,6 +30,11 @@ export function fitSet(
   return { pictures, expected, expectsRounding: habits === undefined };
 }
 
+export interface FitQuantizationOptions extends FitOptions, OffsetOptions {
+  /** Whether values are moved at all (default true); otherwise they stay where the grid has them. */
+  readonly offsets?: boolean;
+}
+
 /**
  * The quantization with tables and offsets fitted to its own output. Rounding keeps its values where the synthesis was
  * trained on them.
@@ -41,10 +47,13 @@ export function fitQuantization(
   entropy: EntropyModel,
   quantization: Quantization,
   { pictures, expected, expectsRounding }: FitSet,
-  options: FitOptions & OffsetOptions = {},
+  options: FitQuantizationOptions = {},
 ): Quantization {
+  if (options.offsets === false) {
+    return fitTables(entropy, withoutOffsets(quantization), pictures, options);
+  }
   const fitted = fitTables(entropy, quantization, pictures, options);
   return fitted.quantizer.name === 'round' && expectsRounding
-    ? { ...fitted, offsets: new Float32Array(fitted.offsets.length) }
+    ? withoutOffsets(fitted)
     : fitOffsets(entropy, fitted, expected, pictures, options);
 }

@@ -7,13 +7,7 @@
  * Never fit on pictures that anything is measured on.
  */
 import type { Coder } from '../../codec/coder.js';
-import {
-  countSymbols,
-  scaleTable,
-  symmetrise,
-  TableSet,
-  tablesFromCounts,
-} from '../../codec/entropy/index.js';
+import { countSymbols, scaleTable, symmetricTables, type TableSet } from '../../codec/entropy/index.js';
 import type { EntropyModel } from '../../codec/entropy-model.js';
 import { tileAt, tileGrid } from '../../codec/format/index.js';
 import { normalTables } from '../../codec/model/latent-tables.js';
@@ -55,14 +49,6 @@ export interface FitOptions {
 
 export const defaultFitOptions = Object.freeze({ rounds: 2, priorWeight: 32 });
 
-/** Tables are alike in the sign, so an integer is an observation of its negative too. */
-function symmetric(counts: readonly Float64Array[]): Float64Array[] {
-  return counts.map((histogram) => {
-    const last = histogram.length - 2;
-    return histogram.map((count, i) => (i > last ? 2 * count : count + histogram[last - i]));
-  });
-}
-
 function counted(
   entropy: EntropyModel,
   quantization: Quantization,
@@ -76,16 +62,7 @@ function counted(
       pass: ({ tableIndices, indices }) => countSymbols(prior, tableIndices, indices, counts),
     });
   }
-  const tables = tablesFromCounts(symmetric(counts), prior.firstSymbols, {
-    prior,
-    priorWeight: 2 * priorWeight,
-  });
-  return TableSet.fromTables(
-    Array.from({ length: tables.count }, (_, t) => {
-      const { firstSymbol, frequencies } = tables.table(t);
-      return { firstSymbol, frequencies: symmetrise(frequencies, -firstSymbol) };
-    }),
-  );
+  return symmetricTables(counts, prior, priorWeight);
 }
 
 /**

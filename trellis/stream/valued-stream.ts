@@ -1,6 +1,5 @@
 /**
- * Numbers as a stream of levels with their step: what trellis-coded tensors are stored as, in weights' own files and in
- * model files.
+ * Numbers as a stream of levels with their step: what trellis-coded tensors are stored as in weights' own files.
  *
  *     step    float32, little-endian, above 0 and finite
  *     levels  one stream (levels.ts), dependent: the trellis is `nnc8`

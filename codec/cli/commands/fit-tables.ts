@@ -9,7 +9,7 @@ import { quantizationOf } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
 import { type Context, outputName } from '../context.js';
 import { examples } from '../manual.js';
-import { engineOption, modelNamed, threadsOption, verboseOption, wholeFrom } from '../options.js';
+import { engineOption, modelNamed, numberFrom, threadsOption, verboseOption, wholeFrom } from '../options.js';
 import { Progress } from '../progress.js';
 import { count } from '../text.js';
 import {
@@ -27,6 +27,8 @@ interface Options {
   readonly limit: number;
   readonly crop: number;
   readonly rounds: number;
+  readonly offsets: boolean;
+  readonly price: number;
   readonly engine: EngineName;
   readonly threads: number;
   readonly overwrite: boolean;
@@ -48,13 +50,16 @@ async function run(context: Context, source: string, output: string, options: Op
   const parts = new Map<QuantizerName, QuantizerParts>();
   for (const name of options.quantizers) {
     progress?.update(parts.size, name);
-    const quantization = quantizationOf(model, name);
-    parts.set(name, fitQuantization(coder.entropy, quantization, set, { rounds: options.rounds }));
+    const { rounds, offsets, price } = options;
+    const found = quantizationOf(model, name);
+    const quantization = { ...found, lagrangian: Math.fround(price * found.lagrangian) };
+    parts.set(name, fitQuantization(coder.entropy, quantization, set, { rounds, offsets }));
   }
   progress?.update(parts.size, '');
   progress?.end();
   const id = await writeTuned(context, output, model, parts, options);
-  context.say(`${outputName(output)}: tables and offsets of ${options.quantizers.join(', ')}, id ${id}`);
+  const what = options.offsets ? 'tables and offsets' : 'tables without offsets';
+  context.say(`${outputName(output)}: ${what} of ${options.quantizers.join(', ')}, id ${id}`);
 }
 
 /** Adds the command. */
@@ -65,7 +70,7 @@ export function addFitTables(program: Command, context: Context): void {
     .description(
       'Code photographs, count the integers that quantizers really choose, and write tables and reconstruction offsets into ' +
         'a copy of the model. ' +
-        'Steps and prices of a bit stay as the model has them; "codec sweep" chooses those. Test pictures are refused.',
+        'Steps stay as the model has them, and prices of a bit unless there is a factor; "codec sweep" chooses both. Test pictures are refused.',
     )
     .argument('<model>', 'bundled model or model file')
     .argument('<output>', 'the new model file; - for standard output')
@@ -84,6 +89,10 @@ export function addFitTables(program: Command, context: Context): void {
       new Option('--rounds <n>', 'how often to code and count')
         .argParser(wholeFrom(1, 100))
         .default(defaultFitOptions.rounds),
+    )
+    .option('--no-offsets', 'tables alone: values where the grid has them')
+    .addOption(
+      new Option('--price <x>', 'factor on the price of a bit').argParser(numberFrom(0, 100)).default(1),
     )
     .addOption(engineOption())
     .addOption(threadsOption())

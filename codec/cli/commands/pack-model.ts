@@ -54,7 +54,7 @@ export function addPackModel(program: Command, context: Context): void {
     )
     .argument('<model>', 'bundled model or model file')
     .argument('<file>', 'the model file, name.safetensors; - for standard output')
-    .option('-b, --bits <x>', 'bits per weight, 1 to 8', numberFrom(1, 8), 6)
+    .option('-b, --bits <x>', 'bits per weight, 1 to 10', numberFrom(1, 10), 6)
     .option(
       '--calibration <folder>',
       'photographs by which tensors get more or fewer bits: more where their errors show',

@@ -107,6 +107,21 @@ describe('codec fit-tables', () => {
     expect(after.tables.hyperLatents.toTensors()).toEqual(before.tables.hyperLatents.toTensors());
   });
 
+  it('leaves values on the grid and changes prices where that is asked for', async () => {
+    const { err } = await works(
+      fitting('--quantizers', 'tcq8', '--limit', '1', '--no-offsets', '--price', '0.5'),
+    );
+    expect(err).toContain('fitted.safetensors: tables without offsets of tcq8, id ');
+    const [before, after] = [await read(model), await read(path('fitted.safetensors'))];
+    const [old, { offsets, lagrangian }] = [before, after].map(
+      ({ tables }) => tables.quantizers.get('tcq8')!,
+    );
+    expect(old.offsets.some((offset) => offset !== 0)).toBe(true);
+    expect(offsets.every((offset) => offset === 0)).toBe(true);
+    expect(lagrangian).toBeCloseTo(old.lagrangian / 2, 6);
+    expect(changedTables(before, after)).toEqual(['tcq8']);
+  });
+
   it('writes a model that codes smaller files of its pictures, which it decodes and the old one refuses', async () => {
     await works(fitting('--quantizers', 'tcq8'));
     const fitted = path('fitted.safetensors');

@@ -32,7 +32,7 @@ describe('bits by sensitivity', { timeout: 180_000 }, () => {
     expect(meanOf(bits)).toBeCloseTo(4, 6);
     const extreme = allocateBits(model, new Map(names.map((name, n) => [name, n % 2 ? 0 : 1e12])), 3);
     expect(Math.min(...extreme.values())).toBe(1);
-    expect(Math.max(...extreme.values())).toBeLessThanOrEqual(8);
+    expect(Math.max(...extreme.values())).toBeLessThanOrEqual(10);
     expect(meanOf(extreme)).toBeCloseTo(3, 6);
   });
 
