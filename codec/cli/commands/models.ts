@@ -2,18 +2,21 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { sizeOf } from '../../../src/graph/index.js';
 import { packageRoot } from '../../../src/io/index.js';
 import { bundledModels } from '../../model/load.js';
+import { coderSpecs } from '../../networks/coder-graphs.js';
 import type { Context } from '../context.js';
 import { examples } from '../manual.js';
 import { jsonOption, modelNamed } from '../options.js';
 import { bytes, count, pairs } from '../text.js';
 
 async function described(source: string) {
-  const { id, config, parameters, card } = await modelNamed(source);
+  const { id, config, card } = await modelNamed(source);
   const isPath = /[/\\]|\.safetensors$/.test(source);
   const path = isPath ? source : join(packageRoot(), 'codec', 'models', `${source}.safetensors`);
-  const values = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
+  // By shape: asking for the values would decode the streams of a packed model.
+  const values = [...coderSpecs(config).values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const size = (await stat(path)).size;
   return { name: source, id, bytes: size, parameters: values, network: config.name, config, card };
 }
