@@ -70,12 +70,12 @@ export const efforts: readonly Effort[] = [
   { quantizer: 'deadzone', refinements: 0 },
   { quantizer: 'rdoq', refinements: 0 },
   { quantizer: 'tcq8', refinements: 0 },
-  { quantizer: 'tcq16', refinements: 0 },
   { quantizer: 'tcq32', refinements: 0 },
   { quantizer: 'tcq64', refinements: 0 },
-  { quantizer: 'tcq64', refinements: 1 },
-  { quantizer: 'tcq64', refinements: 2 },
-  { quantizer: 'tcq64', refinements: 4 },
+  { quantizer: 'tcq256', refinements: 0 },
+  { quantizer: 'tcq256', refinements: 1 },
+  { quantizer: 'tcq256', refinements: 2 },
+  { quantizer: 'tcq256', refinements: 4 },
 ];
 
 export const defaultEncodeOptions = Object.freeze({

@@ -38,6 +38,8 @@ const expectedGains: Partial<Record<MachineName, number>> = {
   ungerboeck16: 1.148,
   ungerboeck32: 1.212,
   ungerboeck64: 1.258,
+  ungerboeck128: 1.302,
+  ungerboeck256: 1.334,
   scalar: 0,
 };
 

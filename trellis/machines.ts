@@ -42,7 +42,7 @@ function machine(
  * Multiple z0 + 2 z1 modulo 4 of the step has the parity of its index: Q0 z1, Q1 1 - z1.
  *
  * @param name of the machine
- * @param states power of two, 4 to 64
+ * @param states power of two, 4 to 256
  * @param h0 parity check of the low bit, as in the tables of Ungerboeck (octal there)
  * @param h1 parity check of the high bit
  * @throws UsageError where `states` is none of these
@@ -50,8 +50,10 @@ function machine(
  * ungerboeckMachine('four', 4, 0o5, 0o2).states; // => 4
  */
 export function ungerboeckMachine(name: string, states: number, h0: number, h1: number): StateMachine {
-  if (![4, 8, 16, 32, 64].includes(states)) {
-    throw new UsageError(`states: expected 4, 8, 16, 32 or 64 for an Ungerboeck code, got ${states}`);
+  if (![4, 8, 16, 32, 64, 128, 256].includes(states)) {
+    throw new UsageError(
+      `states: expected a power of two from 4 to 256 for an Ungerboeck code, got ${states}`,
+    );
   }
   const successor = (state: number, z1: number): number => {
     const z0 = state & 1;
@@ -78,6 +80,8 @@ export const machineNames = [
   'ungerboeck16',
   'ungerboeck32',
   'ungerboeck64',
+  'ungerboeck128',
+  'ungerboeck256',
   'scalar',
 ] as const;
 
@@ -137,6 +141,8 @@ export const machines: Readonly<Record<MachineName, StateMachine>> = Object.free
   ungerboeck16: ungerboeckMachine('ungerboeck16', 16, 0o23, 0o04),
   ungerboeck32: ungerboeckMachine('ungerboeck32', 32, 0o45, 0o10),
   ungerboeck64: ungerboeckMachine('ungerboeck64', 64, 0o103, 0o024),
+  ungerboeck128: ungerboeckMachine('ungerboeck128', 128, 0o235, 0o126),
+  ungerboeck256: ungerboeckMachine('ungerboeck256', 256, 0o515, 0o362),
   scalar: machine('scalar', () => 0, [[0, 0]]),
 });
 

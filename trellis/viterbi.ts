@@ -58,16 +58,18 @@ interface Instance {
 // Fixed places, in bytes; nothing lies at 0, which means "none".
 const resultAddress = 16;
 const machineAddress = 32;
-const machineBytes = 1024;
+const mostStates = 256;
+/** Rotations, masks of both ways in, subsets. */
+const machineBytes = 64 + 2 * 16 * (mostStates / 8) + 2 * mostStates;
 const scratchAddress = machineAddress + machineBytes;
-const scratchBytes = 256 * 16 + 2 * 64 * 4;
+const scratchBytes = 256 * 16 + 2 * mostStates * 4;
 const tablesAddress = scratchAddress + scratchBytes;
 const tableBytes = 128;
 
 const pageBytes = 65536;
 const keptBytes = 1 << 25;
 /** What fits 32-bit addresses with the largest machine. */
-const largestCount = 1 << 27;
+const largestCount = 1 << 26;
 /** Price of what a table of alternatives does not offer; more than any branch. */
 const never = 2 * costLimit;
 
@@ -96,7 +98,7 @@ function instance(): Instance | undefined {
 
 /** Whether `searchWasm` takes this machine here. */
 export function hasKernel(form: TrellisForm): boolean {
-  return form.butterflies && form.states <= 64 && instance() !== undefined;
+  return form.butterflies && form.states <= mostStates && instance() !== undefined;
 }
 
 const align = (address: number): number => (address + 15) & ~15;
@@ -175,13 +177,13 @@ function placeTables(target: Instance, tables: CostTables): void {
 /**
  * The cheapest indices of a checked task whose machine `hasKernel`.
  *
- * @throws UsageError as `searchIntegers`, and for more than 2^27 latents
+ * @throws UsageError as `searchIntegers`, and for more than 2^26 latents
  */
 export function searchWasm(task: CheckedTask): SearchResult {
   const { latents, step, lagrangian, tables: rates, tableIndices, weights, skip, machine } = task;
   const count = latents.length;
   if (count > largestCount) {
-    throw new UsageError(`latents: expected at most 2^27 in one call, got ${count}`);
+    throw new UsageError(`latents: expected at most 2^26 in one call, got ${count}`);
   }
   const form = trellisForm(machine);
   const scale = weightScale(weights);
@@ -198,7 +200,7 @@ export function searchWasm(task: CheckedTask): SearchResult {
     weights: weights ? layout.take(4 * count) : 0,
     indices: layout.take(4 * count),
     alternatives: layout.take(count),
-    survivors: layout.take(Math.max(1, form.states / 8) * count + 8),
+    survivors: layout.take(Math.max(1, form.states / 8) * count),
   };
   reserve(memory, layout.end);
   const { buffer } = memory;

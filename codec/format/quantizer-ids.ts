@@ -16,6 +16,8 @@ export const quantizerIds = Object.freeze({
   tcq16: 18,
   tcq32: 19,
   tcq64: 20,
+  tcq128: 21,
+  tcq256: 22,
 } as const);
 
 /** Name of a registered quantizer. */

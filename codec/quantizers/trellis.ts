@@ -58,4 +58,6 @@ export const trellisQuantizers: readonly LatentQuantizer[] = [
   trellisQuantizer('tcq16', 'ungerboeck16'),
   trellisQuantizer('tcq32', 'ungerboeck32'),
   trellisQuantizer('tcq64', 'ungerboeck64'),
+  trellisQuantizer('tcq128', 'ungerboeck128'),
+  trellisQuantizer('tcq256', 'ungerboeck256'),
 ];

@@ -36,6 +36,8 @@ describe('quantizeTrellis', () => {
     ['ungerboeck16', 1.148],
     ['ungerboeck32', 1.212],
     ['ungerboeck64', 1.258],
+    ['ungerboeck128', 1.302],
+    ['ungerboeck256', 1.334],
     ['scalar', 0],
   ] as const)('%s gains %f dB over scalar quantization of a uniform source', (machine, gain) => {
     const random = new Random(7);

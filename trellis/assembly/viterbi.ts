@@ -202,35 +202,45 @@ function extend8(metrics: usize, coded: i32, paths: usize, survivors: usize): vo
   v128.store(paths, b, 16);
 }
 
-/** 16 states or more: `groups` times eight. Path costs change between two places; the result is in `paths` again. */
+/**
+ * 16 states or more: `groups` times eight. Path costs change between two places; the result is in `paths` again. Survivors of the
+ * lower half of the labels lie before those of the upper half, 32 of each at a time.
+ */
 function extendMany(metrics: usize, coded: i32, groups: usize, paths: usize, survivors: usize): void {
   const half = groups << 4;
   let from = paths;
   let to = paths + 2 * half;
   for (let i = 0; i < coded; i++) {
     const m = v128.load(metrics + (<usize>i << 4));
-    let low: u64 = 0;
-    let high: u64 = 0;
-    for (let g: usize = 0; g < groups; g++) {
-      const x = i8x16.swizzle(m, v128.load(settings + (g << 4), EVEN));
-      const y = i8x16.swizzle(m, v128.load(settings + half + (g << 4), EVEN));
-      const a = v128.load(from + (g << 5));
-      const b = v128.load(from + (g << 5), 16);
-      const e = v128.shuffle<i32>(a, b, 0, 2, 4, 6);
-      const o = v128.shuffle<i32>(a, b, 1, 3, 5, 7);
-      const e0 = i32x4.add(e, x);
-      const o0 = i32x4.add(o, y);
-      const e1 = i32x4.add(e, y);
-      const o1 = i32x4.add(o, x);
-      low |= (<u64>i32x4.bitmask(i32x4.lt_s(o0, e0))) << (g << 2);
-      high |= (<u64>i32x4.bitmask(i32x4.lt_s(o1, e1))) << (g << 2);
-      v128.store(to + (g << 4), i32x4.min_s(e0, o0));
-      v128.store(to + half + (g << 4), i32x4.min_s(e1, o1));
+    const at = survivors + <usize>i * groups;
+    for (let first: usize = 0; first < groups; first += 8) {
+      const end = min(groups, first + 8);
+      let low: u32 = 0;
+      let high: u32 = 0;
+      for (let g = first; g < end; g++) {
+        const x = i8x16.swizzle(m, v128.load(settings + (g << 4), EVEN));
+        const y = i8x16.swizzle(m, v128.load(settings + half + (g << 4), EVEN));
+        const a = v128.load(from + (g << 5));
+        const b = v128.load(from + (g << 5), 16);
+        const e = v128.shuffle<i32>(a, b, 0, 2, 4, 6);
+        const o = v128.shuffle<i32>(a, b, 1, 3, 5, 7);
+        const e0 = i32x4.add(e, x);
+        const o0 = i32x4.add(o, y);
+        const e1 = i32x4.add(e, y);
+        const o1 = i32x4.add(o, x);
+        const place = <i32>((g - first) << 2);
+        low |= i32x4.bitmask(i32x4.lt_s(o0, e0)) << place;
+        high |= i32x4.bitmask(i32x4.lt_s(o1, e1)) << place;
+        v128.store(to + (g << 4), i32x4.min_s(e0, o0));
+        v128.store(to + half + (g << 4), i32x4.min_s(e1, o1));
+      }
+      if (groups == 2) store<u16>(at, <u16>(low | (high << 8)));
+      else if (groups == 4) store<u32>(at, low | (high << 16));
+      else {
+        store<u32>(at + (first >> 1), low);
+        store<u32>(at + (first >> 1) + (groups >> 1), high);
+      }
     }
-    const bits = low | (high << (groups << 2));
-    if (groups == 2) store<u16>(survivors + (<usize>i << 1), <u16>bits);
-    else if (groups == 4) store<u32>(survivors + (<usize>i << 2), <u32>bits);
-    else store<u64>(survivors + (<usize>i << 3), bits);
     const swap = from;
     from = to;
     to = swap;
@@ -270,7 +280,8 @@ function trace(
       continue;
     }
     coded--;
-    const bit = <i32>((load<u64>(survivors + <usize>coded * bytes) >> label) & 1);
+    const ways = <i32>load<u8>(survivors + <usize>coded * bytes + (label >> 3));
+    const bit = (ways >> (label & 7)) & 1;
     const subset = <i32>load<u8>(subsets + ((label << 1) | bit));
     label = ((label << 1) & mask) | bit;
     const start = load<i32>(indices + (<usize>coded << 2));
@@ -288,7 +299,7 @@ function trace(
  * Finds the cheapest indices.
  *
  * count latents (f32); tableIndices, skip (u8) and weights (f32) may be 0: none. indices (i32), alternatives (u8) and
- * survivors (max(1, states/8) bytes each, and 8 more) have room for count. scratch: BLOCK v128 and 2 * states i32.
+ * survivors (max(1, states/8) bytes each) have room for count. scratch: BLOCK v128 and 2 * states i32.
  * machine: four rotations (v128), masks of the even, then of the odd ways in (v128 each per eight states), subsets (u8).
  * tables: 128 bytes each; price and step parameters as in ../fixed-point.ts. The cost goes to result (f64, in units).
  * Returns -1, or the first latent that makes no sense.

@@ -3,9 +3,12 @@ import { type Command, Option } from 'commander';
 import { fitQuantization, fitSet } from '../../../src/training/fit-quantization.js';
 import { type AnalysedPicture, analysePicture, defaultFitOptions } from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
+import { scaleTable } from '../../entropy/index.js';
 import type { QuantizerName } from '../../format/index.js';
-import type { QuantizerParts } from '../../model/model-file.js';
-import { quantizationOf } from '../../quantizers/registry.js';
+import { defaultQuantizerParts } from '../../model/latent-tables.js';
+import type { ParsedModel, QuantizerParts } from '../../model/model-file.js';
+import { leastScale, mostScale } from '../../networks/rate-tables.js';
+import { type Quantization, quantizationOf, quantizerOf } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
 import { type Context, outputName } from '../context.js';
 import { examples } from '../manual.js';
@@ -34,6 +37,14 @@ interface Options {
   readonly overwrite: boolean;
 }
 
+/** What the model has for a quantizer or, where it has nothing yet, what every model starts with. */
+function quantizationToFit(model: ParsedModel, name: QuantizerName): Quantization {
+  const { quantizers, scales } = model.tables;
+  if (quantizers.has(name)) return quantizationOf(model, name);
+  const parts = defaultQuantizerParts(scaleTable(scales, leastScale, mostScale)).get(name)!;
+  return { quantizer: quantizerOf(name), ...parts };
+}
+
 async function run(context: Context, source: string, output: string, options: Options): Promise<void> {
   await checkOutput(context, output, options);
   const model = await modelNamed(source);
@@ -51,7 +62,7 @@ async function run(context: Context, source: string, output: string, options: Op
   for (const name of options.quantizers) {
     progress?.update(parts.size, name);
     const { rounds, offsets, price } = options;
-    const found = quantizationOf(model, name);
+    const found = quantizationToFit(model, name);
     const quantization = { ...found, lagrangian: Math.fround(price * found.lagrangian) };
     parts.set(name, fitQuantization(coder.entropy, quantization, set, { rounds, offsets }));
   }
@@ -69,7 +80,7 @@ export function addFitTables(program: Command, context: Context): void {
     .summary('count the tables of quantizers on photographs')
     .description(
       'Code photographs, count the integers that quantizers really choose, and write tables and reconstruction offsets into ' +
-        'a copy of the model. ' +
+        'a copy of the model, which may lack the quantizers. ' +
         'Steps stay as the model has them, and prices of a bit unless there is a factor; "codec sweep" chooses both. Test pictures are refused.',
     )
     .argument('<model>', 'bundled model or model file')

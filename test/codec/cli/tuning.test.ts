@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadModel } from '../../../codec/model/load.js';
-import type { ParsedModel } from '../../../codec/model/model-file.js';
+import { type ParsedModel, serializeModel } from '../../../codec/model/model-file.js';
+import { coderSpecs } from '../../../codec/networks/coder-graphs.js';
 import { quantizerNames } from '../../../codec/quantizers/registry.js';
 import { findDatasetIfPresent } from '../../../datasets/index.js';
 import { createImage } from '../../../src/io/image.js';
@@ -105,6 +106,21 @@ describe('codec fit-tables', () => {
       before.card,
     ]);
     expect(after.tables.hyperLatents.toTensors()).toEqual(before.tables.hyperLatents.toTensors());
+  });
+
+  it('gives a model quantizers that it lacks', async () => {
+    const whole = await read(model);
+    const quantizers = new Map([...whole.tables.quantizers].filter(([name]) => name !== 'tcq256'));
+    const without = serializeModel(
+      { ...whole, tables: { ...whole.tables, quantizers } },
+      coderSpecs(whole.config),
+    );
+    await writeFile(path('without.safetensors'), without);
+    const options = ['--images', images, '--crop', '64', '--quantizers', 'tcq256', '--limit', '1', ...engine];
+    await works(['fit-tables', path('without.safetensors'), path('with.safetensors'), ...options]);
+    const after = await read(path('with.safetensors'));
+    expect([...after.tables.quantizers.keys()]).toEqual([...whole.tables.quantizers.keys()]);
+    expect((await roundTrip(path('with.safetensors'), 'tcq256')).quantizer).toBe('tcq256');
   });
 
   it('leaves values on the grid and changes prices where that is asked for', async () => {
