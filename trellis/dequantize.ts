@@ -102,7 +102,10 @@ export function dequantizeTrellis(
   if (!(step > 0 && step < Number.POSITIVE_INFINITY)) {
     throw new UsageError(`step: expected a finite number above 0, got ${step}`);
   }
-  return Float32Array.from(gridIntegers(indices, options), (grid) => grid * step);
+  const grid = gridIntegers(indices, options);
+  const values = new Float32Array(grid.length);
+  for (let n = 0; n < grid.length; n++) values[n] = grid[n] * step;
+  return values;
 }
 
 /**

@@ -8,7 +8,7 @@
  * which pays at few bits.
  */
 import { CodecError, FormatError } from '../../src/errors.js';
-import { gridIntegers, machines, quantizersOf } from '../../trellis/index.js';
+import { dequantizeTrellis, machines, quantizersOf } from '../../trellis/index.js';
 import { RansDecoder, RansEncoder, type TableSet } from '../entropy/index.js';
 
 /** The machine of all streams: that of the quantizer `tcq8`. */
@@ -47,7 +47,7 @@ export function tablesOfLevels({ rowScales, levels }: WeightLevels): Uint16Array
 
 /** The weights that levels stand for. */
 export function weightsOfLevels({ step, levels }: WeightLevels): Float32Array {
-  return Float32Array.from(gridIntegers(levels, { machine }), (grid) => grid * step);
+  return dequantizeTrellis(levels, { step, machine });
 }
 
 const halves = new DataView(new ArrayBuffer(4));
