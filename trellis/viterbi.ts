@@ -58,6 +58,7 @@ interface Instance {
 // Fixed places, in bytes; nothing lies at 0, which means "none".
 const resultAddress = 16;
 const machineAddress = 32;
+/** States of the largest machine that fits the places below. */
 const mostStates = 256;
 /** Rotations, masks of both ways in, subsets. */
 const machineBytes = 64 + 2 * 16 * (mostStates / 8) + 2 * mostStates;

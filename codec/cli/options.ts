@@ -80,10 +80,13 @@ export const compileOption = (): Option =>
     'have torch compile the step: faster steps, a first one of minutes; needs a C++ compiler on CPUs',
   );
 
-/** @throws UsageError where --compile meets another engine */
-export function checkCompile({ engine, compile }: { engine: string; compile?: boolean }): void {
+/** Usage error where --compile meets another engine than torch. */
+export function checkCompile(
+  command: Command,
+  { engine, compile }: { readonly engine: string; readonly compile?: boolean },
+): void {
   if (compile && engine !== 'torch') {
-    throw new UsageError(`--compile: expected '--engine torch' beside it, got '--engine ${engine}'`);
+    command.error(`error: option '--compile' needs '--engine torch', got '--engine ${engine}'`);
   }
 }
 

@@ -3,7 +3,7 @@
  * (docs/FORMAT.md, "Streams of weights"). A row of the tensor has a scale index, as a latent has one; it names the pair of
  * tables that its levels are coded with.
  *
- * Units: weights are level's grid integers times the step. Integers but for the last product, so that every machine gets the
+ * Units: a weight is the grid integer of its level times the step. Integers but for the last product, so that every machine gets the
  * same weights. One pass without adaptation: ten times as fast to decode as the adaptive coding of NNR (trellis/stream),
  * which pays at few bits.
  */

@@ -1,7 +1,7 @@
 /**
  * Weights as the streams of a model file have them (codec/model/weight-stream.ts): a step for each tensor that gives it the
- * wanted number of bits, a scale for each row, levels by the trellis search of the quantizer `tcq8`, and tables counted over
- * the levels of all tensors, which weights then are coded with that are not quite normal.
+ * wanted number of bits, a scale for each row, levels by the trellis search of the quantizer `tcq8`, and tables that are counted
+ * over the levels of all tensors, because weights are not quite normal. Steps in units of the weights, bits by level.
  */
 import { countSymbols, scaleTable, symmetricTables, TableSet } from '../../codec/entropy/index.js';
 import { normalTables } from '../../codec/model/latent-tables.js';

@@ -164,7 +164,6 @@ class FinetuneLog {
 }
 
 async function run(context: Context, source: string, output: string, options: Options): Promise<void> {
-  checkCompile(options);
   await checkOutput(context, output, options);
   const runtime = await loadOnnxRuntime();
   const { options: chosen, start } = await startOf(source, options);
@@ -326,7 +325,10 @@ export function addFinetune(program: Command, context: Context): void {
     .addOption(threadsOption())
     .option('--no-overwrite', 'fail if the output exists')
     .addOption(verboseOption());
-  command.action((source: string, output: string, options: Options) => run(context, source, output, options));
+  command.action((source: string, output: string, options: Options) => {
+    checkCompile(command, options);
+    return run(context, source, output, options);
+  });
   examples(command, [
     'codec finetune base tuned.safetensors --images photos --validation held-out --run runs/tuning',
     'codec finetune base tuned.safetensors --images photos --run runs/rdoq --quantizers rdoq --rounds 3 --prices 1,1.3,1.3',

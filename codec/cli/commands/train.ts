@@ -95,7 +95,7 @@ const flagNames = {
 function runOptions(command: Command, options: Options, resume: Checkpoint | undefined): RunOptions {
   const before = resume?.options ?? defaultRunOptions;
   const { steps = before.steps, optimizer = before.optimizer } = options;
-  checkCompile(options);
+  checkCompile(command, options);
   if (optimizer === 'soap' && options.engine !== 'torch' && options.export === undefined) {
     command.error(
       `error: option '--optimizer soap' needs '--engine torch', got '--engine ${options.engine}'`,

@@ -78,6 +78,14 @@ describe('codec train', () => {
     expect(await readFile(path('box', 'optimizer.py'), 'utf8')).toContain('class Soap');
   });
 
+  it('refuses to compile what torch does not run', async () => {
+    const refused = await codec(command('run', ...tiny, '--compile'));
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toBe(
+      "codec: option '--compile' needs '--engine torch', got '--engine onnxruntime'\n",
+    );
+  });
+
   it.runIf(!missingTorch)('goes on with another optimizer and says what becomes of the moments', async () => {
     await works(command('run', ...tiny, '--steps', '1'));
     const torch = ['--engine', 'torch', '--device', 'cpu'];
