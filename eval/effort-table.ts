@@ -5,8 +5,8 @@
  *
  * BD-rates are those of the evaluation, in which an effort stands as its quantizer (`base tcq64+1`); efforts that it lacks
  * have a dash. Milliseconds of encoding are measured here, on one thread: efforts and AVIF take turns, so that a machine
- * that slows down slows all of them; medians over repeats and pictures. AVIF gets the setting of the evaluation whose rate
- * is nearest to the default effort's. The machine should be quiet.
+ * that slows down slows all of them; medians over repeats and pictures. AVIF gets the setting of the evaluation whose mean
+ * rate over the same pictures is nearest to the default effort's. The machine should be quiet.
  */
 import { readFile } from 'node:fs/promises';
 import { defaultEncodeOptions, type Effort, efforts } from '../codec/encode.js';
@@ -15,7 +15,7 @@ import { findDataset, loadImage } from '../datasets/index.js';
 import { UsageError } from '../src/errors.js';
 import type { Image } from '../src/io/index.js';
 import { type ImageCodec, learnedCodec, settingName } from './codecs.js';
-import { compareCodecs } from './comparison.js';
+import { compareCodecs, curveOf } from './comparison.js';
 import { competitorCodecs } from './competitors.js';
 import { type Evaluation, type MeasuredCodec, parseEvaluation } from './evaluation.js';
 import { numberOption, parseOptions, runAsScript } from './script.js';
@@ -46,9 +46,10 @@ export function bdRateBetween(evaluation: Evaluation, tested: string, reference:
 /**
  * Setting of a measured codec whose mean rate is nearest, by ratio.
  *
+ * @param bpp rate to be near to, in bits per pixel
  * @throws UsageError where the codec has no points
  */
-export function nearestSetting({ name, curve }: MeasuredCodec, bpp: number): number {
+export function nearestSetting({ name, curve }: Pick<MeasuredCodec, 'name' | 'curve'>, bpp: number): number {
   const [first, ...rest] = curve;
   if (!first) throw new UsageError(`effort-table: expected points of ${name}, got none`);
   const distance = (point: { bpp: number }): number => Math.abs(Math.log(point.bpp / bpp));
@@ -124,18 +125,22 @@ async function main(args: readonly string[]): Promise<void> {
 
   const model = await loadModel(defaultEncodeOptions.model);
   const { images } = await findDataset(dataset);
+  const entries = images.slice(0, limit);
   const pictures: Image[] = [];
-  for (const entry of images.slice(0, limit)) pictures.push((await loadImage(entry)).image);
+  for (const entry of entries) pictures.push((await loadImage(entry)).image);
   const ours: ImageCodec[] = [];
   for (const effort of efforts) {
     ours.push(await learnedCodec({ ...effort, model, threads: 1, estimate: false }));
   }
   const nameOf = (effort: number): string => ours[effort - 1].name;
-  const { bytes } = await ours[defaultEncodeOptions.effort - 1].encode(pictures[0], quality);
-  const avifSetting = nearestSetting(
-    measuredAvif,
-    (8 * bytes.length) / (pictures[0].width * pictures[0].height),
-  );
+  let bpp = 0;
+  for (const picture of pictures) {
+    const { bytes } = await ours[defaultEncodeOptions.effort - 1].encode(picture, quality);
+    bpp += (8 * bytes.length) / (picture.width * picture.height) / pictures.length;
+  }
+  const names = new Set(entries.map(({ name }) => name));
+  const samePictures = measuredAvif.perImage.filter(({ image }) => names.has(image));
+  const avifSetting = nearestSetting({ name: `avif on ${dataset}`, curve: curveOf(samePictures) }, bpp);
   const [avif] = await competitorCodecs(['avif'], 1);
   const timed = [
     ...ours.map((codec) => ({ codec, setting: quality })),
