@@ -73,9 +73,9 @@ export const efforts: readonly Effort[] = [
   { quantizer: 'tcq32', refinements: 0 },
   { quantizer: 'tcq64', refinements: 0 },
   { quantizer: 'tcq256', refinements: 0 },
-  { quantizer: 'tcq256', refinements: 1 },
-  { quantizer: 'tcq256', refinements: 2 },
-  { quantizer: 'tcq256', refinements: 4 },
+  { quantizer: 'tcq1024', refinements: 1 },
+  { quantizer: 'tcq1024', refinements: 2 },
+  { quantizer: 'tcq1024', refinements: 4 },
 ];
 
 export const defaultEncodeOptions = Object.freeze({

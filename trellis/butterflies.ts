@@ -15,7 +15,7 @@ export interface TrellisForm {
   /** Label of the machine's state 0. */
   readonly start: number;
   /** Label of the two ways into label z, at 2 z and 2 z + 1. */
-  readonly from: Uint8Array;
+  readonly from: Uint16Array;
   /** Subset `2 q + parity` of these two branches. */
   readonly subset: Uint8Array;
   /** Whether the labels are those of a shift register, with butterflies crosswise. */
@@ -48,7 +48,7 @@ function formOf(machine: StateMachine, labels: readonly number[] | undefined): T
   if (!labels) return undefined;
   const { states, quantizerOf } = machine;
   const predecessors = predecessorsOf(machine);
-  const from = new Uint8Array(2 * states);
+  const from = new Uint16Array(2 * states);
   const subset = new Uint8Array(2 * states);
   for (let state = 0; state < states; state++) {
     const ways = [...predecessors[state]].sort((a, b) => labels[a.state] - labels[b.state]);
@@ -78,15 +78,13 @@ function areButterflies({ states, from, subset }: TrellisForm): boolean {
 /**
  * Shift register labels: bit nu-1 of a label is the last input, bit 0 the oldest of nu. Inputs are a colour of states
  * such that both successors of a state differ, and all states from which a state is reached in d steps, 0 < d < nu,
- * agree. That is a two-colouring; followed from state to state it has one solution up to exchanges, or none.
+ * agree. That is a two-colouring; followed from state to state it has one solution up to exchanges, or none. Where d steps lead
+ * to both states before this one, all of their origins agree already, so one of each side says that all do.
  */
 function shiftRegisterLabels(machine: StateMachine): number[] | undefined {
   const { states, next } = machine;
   const bits = 31 - Math.clz32(states);
   const predecessors = predecessorsOf(machine);
-  const back = (set: ReadonlySet<number>): Set<number> =>
-    new Set([...set].flatMap((state) => predecessors[state].map((way) => way.state)));
-
   const relations: { to: number; differs: number }[][] = Array.from({ length: states }, () => []);
   const relate = (a: number, b: number, differs: number): void => {
     relations[a].push({ to: b, differs });
@@ -94,11 +92,10 @@ function shiftRegisterLabels(machine: StateMachine): number[] | undefined {
   };
   for (let state = 0; state < states; state++) {
     relate(next[2 * state], next[2 * state + 1], 1);
-    let origin: Set<number> = new Set([state]);
+    let [a, b] = predecessors[state].map((way) => way.state);
     for (let d = 1; d < bits; d++) {
-      origin = back(origin);
-      const [first, ...others] = origin;
-      for (const other of others) relate(first, other, 0);
+      relate(a, b, 0);
+      [a, b] = [a, b].map((origin) => predecessors[origin][0].state);
     }
   }
 

@@ -9,8 +9,9 @@
  * the zero, alone unbounded, is cut there: a latent that far out has cheaper branches in the same subsets.
  *
  * Bit budget: e^2 <= 2^28, or 2^30 for the zero of what is near, times W <= 2^22: exact in float64 and int64 alike; the
- * zero of what is far is computed in float64 by one formula everywhere. States differ by at most log2(states) * 2^26 (any state reaches any other in so many branches). The kernel subtracts the minimum every 16
- * latents, hence path costs < (6 + 16) * 2^26 < 2^31 fit int32; states not reached yet start at 2^29 > 6 * 2^26.
+ * zero of what is far is computed in float64 by one formula everywhere. States differ by at most log2(states) * 2^26 (any
+ * state reaches any other in so many branches), 10 * 2^26 with 1024. The kernel subtracts the minimum every 16 latents,
+ * hence path costs < (10 + 16) * 2^26 < 2^31 fit int32; states not reached yet start at 11 * 2^26.
  * A unit is a fraction 2^-r of a squared step at the largest weight: a Lagrangian below 2^-18 of that per bit loses
  * precision, so weights that spread over more than about 2^12 belong into separate calls. Lagrangians above 2^16
  * squared steps are cut there; only the rate counts by then.

@@ -6,7 +6,8 @@
  * together name one of four subsets, numbered `2 q + parity` everywhere here: multiples 0, 2, 3, 1 modulo 4 of the step
  * (for positive values), the zero being in subsets 0 and 2. Coding starts in state 0.
  * Sources: VVC (H.266) and its successor ECM, MPEG-7 part 17 (NNC), AV2 reference software; G. Ungerboeck, "Channel
- * coding with multilevel/phase signals", 1982, whose codes are built here from their octal parity checks.
+ * coding with multilevel/phase signals", 1982, whose codes are built here from their octal parity checks. His tables end at 256
+ * states; the codes of 512 and 1024 were found by eval/trellis-search.ts.
  */
 import { UsageError } from '../src/errors.js';
 
@@ -18,7 +19,7 @@ export interface StateMachine {
   /** Quantizer (0 or 1) of each state, `[states]`. */
   readonly quantizerOf: Uint8Array;
   /** Next state at `2 * state + parity`, `[2 * states]`. */
-  readonly next: Uint8Array;
+  readonly next: Uint16Array;
 }
 
 function machine(
@@ -30,7 +31,7 @@ function machine(
     name,
     states: next.length,
     quantizerOf: Uint8Array.from(next, (_, state) => quantizerOf(state)),
-    next: Uint8Array.from(next.flat()),
+    next: Uint16Array.from(next.flat()),
   });
 }
 
@@ -42,7 +43,7 @@ function machine(
  * Multiple z0 + 2 z1 modulo 4 of the step has the parity of its index: Q0 z1, Q1 1 - z1.
  *
  * @param name of the machine
- * @param states power of two, 4 to 256
+ * @param states power of two, 4 to 1024
  * @param h0 parity check of the low bit, as in the tables of Ungerboeck (octal there)
  * @param h1 parity check of the high bit
  * @throws UsageError where `states` is none of these
@@ -50,9 +51,9 @@ function machine(
  * ungerboeckMachine('four', 4, 0o5, 0o2).states; // => 4
  */
 export function ungerboeckMachine(name: string, states: number, h0: number, h1: number): StateMachine {
-  if (![4, 8, 16, 32, 64, 128, 256].includes(states)) {
+  if (![4, 8, 16, 32, 64, 128, 256, 512, 1024].includes(states)) {
     throw new UsageError(
-      `states: expected a power of two from 4 to 256 for an Ungerboeck code, got ${states}`,
+      `states: expected a power of two from 4 to 1024 for an Ungerboeck code, got ${states}`,
     );
   }
   const successor = (state: number, z1: number): number => {
@@ -82,6 +83,8 @@ export const machineNames = [
   'ungerboeck64',
   'ungerboeck128',
   'ungerboeck256',
+  'searched512',
+  'searched1024',
   'scalar',
 ] as const;
 
@@ -143,6 +146,8 @@ export const machines: Readonly<Record<MachineName, StateMachine>> = Object.free
   ungerboeck64: ungerboeckMachine('ungerboeck64', 64, 0o103, 0o024),
   ungerboeck128: ungerboeckMachine('ungerboeck128', 128, 0o235, 0o126),
   ungerboeck256: ungerboeckMachine('ungerboeck256', 256, 0o515, 0o362),
+  searched512: ungerboeckMachine('searched512', 512, 0o1723, 0o736),
+  searched1024: ungerboeckMachine('searched1024', 1024, 0o2531, 0o1612),
   scalar: machine('scalar', () => 0, [[0, 0]]),
 });
 

@@ -59,7 +59,7 @@ interface Instance {
 const resultAddress = 16;
 const machineAddress = 32;
 /** States of the largest machine that fits the places below. */
-const mostStates = 256;
+const mostStates = 1024;
 /** Rotations, masks of both ways in, subsets. */
 const machineBytes = 64 + 2 * 16 * (mostStates / 8) + 2 * mostStates;
 const scratchAddress = machineAddress + machineBytes;
@@ -70,7 +70,7 @@ const tableBytes = 128;
 const pageBytes = 65536;
 const keptBytes = 1 << 25;
 /** What fits 32-bit addresses with the largest machine. */
-const largestCount = 1 << 26;
+const largestCount = 1 << 24;
 /** Price of what a table of alternatives does not offer; more than any branch. */
 const never = 2 * costLimit;
 
@@ -178,13 +178,13 @@ function placeTables(target: Instance, tables: CostTables): void {
 /**
  * The cheapest indices of a checked task whose machine `hasKernel`.
  *
- * @throws UsageError as `searchIntegers`, and for more than 2^26 latents
+ * @throws UsageError as `searchIntegers`, and for more than 2^24 latents
  */
 export function searchWasm(task: CheckedTask): SearchResult {
   const { latents, step, lagrangian, tables: rates, tableIndices, weights, skip, machine } = task;
   const count = latents.length;
   if (count > largestCount) {
-    throw new UsageError(`latents: expected at most 2^26 in one call, got ${count}`);
+    throw new UsageError(`latents: expected at most 2^24 in one call, got ${count}`);
   }
   const form = trellisForm(machine);
   const scale = weightScale(weights);

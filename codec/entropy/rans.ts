@@ -26,11 +26,11 @@ export interface TableMachine {
   /** Table of a pair, 0 or 1, by state. */
   readonly quantizerOf: Uint8Array;
   /** Next state at `2 * state + parity`. */
-  readonly next: Uint8Array;
+  readonly next: Uint16Array;
 }
 
 /** Always the first table: what coding without a machine amounts to. */
-const oneState: TableMachine = { quantizerOf: Uint8Array.of(0), next: Uint8Array.of(0, 0) };
+const oneState: TableMachine = { quantizerOf: Uint8Array.of(0), next: Uint16Array.of(0, 0) };
 
 /** Lower bound of every state, first state of the encoder and last of the decoder. */
 const LOWEST_STATE = 1 << 23;

@@ -18,6 +18,8 @@ export const quantizerIds = Object.freeze({
   tcq64: 20,
   tcq128: 21,
   tcq256: 22,
+  tcq512: 23,
+  tcq1024: 24,
 } as const);
 
 /** Name of a registered quantizer. */

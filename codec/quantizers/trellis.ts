@@ -60,4 +60,6 @@ export const trellisQuantizers: readonly LatentQuantizer[] = [
   trellisQuantizer('tcq64', 'ungerboeck64'),
   trellisQuantizer('tcq128', 'ungerboeck128'),
   trellisQuantizer('tcq256', 'ungerboeck256'),
+  trellisQuantizer('tcq512', 'searched512'),
+  trellisQuantizer('tcq1024', 'searched1024'),
 ];

@@ -131,7 +131,7 @@ describe('quantizers', () => {
     expect(sizes[1]).toBeGreaterThan(sizes[2]);
   });
 
-  it.each(['tcq4', 'tcq8', 'tcq16', 'tcq32', 'tcq64', 'tcq128', 'tcq256'])(
+  it.each(['tcq4', 'tcq8', 'tcq16', 'tcq32', 'tcq64', 'tcq128', 'tcq256', 'tcq512', 'tcq1024'])(
     '%s is smaller than rdoq at its PSNR, or better at its size',
     async (quantizer) => {
       const curve = async (name: string): Promise<{ bpp: number; psnr: number }[]> => {
@@ -146,7 +146,7 @@ describe('quantizers', () => {
     },
   );
 
-  it.each([3, 15, 23, 255])(
+  it.each([3, 15, 25, 255])(
     'with the id %d are unknown to this version and refused by number',
     async (id) => {
       const [head, ...rest] = takeApart(await pack(picture('mixed', 30, 20)));
@@ -178,7 +178,7 @@ describe('quantizers', () => {
     const encoding = encode(small, { model: fewer, engine, quantizer: 'tcq8' });
     await expect(encoding).rejects.toBeInstanceOf(UnsupportedError);
     await expect(encoding).rejects.toThrow(
-      /round, deadzone, rdoq, tcq4, tcq16, tcq32, tcq64, tcq128, tcq256\), got tcq8/,
+      /round, deadzone, rdoq, tcq4, tcq16, tcq32, tcq64, tcq128, tcq256, tcq512, tcq1024\), got tcq8/,
     );
     const { header, tiles } = readContainer(await pack(small, { quantizer: 'tcq8' }));
     const file = writeContainer({ header: { ...header, modelId: fewer.id }, tiles });

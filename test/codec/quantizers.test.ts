@@ -70,7 +70,7 @@ describe('the registry', () => {
     expect(new Set(quantizerNames)).toEqual(new Set(Object.keys(quantizerIds)));
     for (const name of quantizerNames) expect(quantizerOf(name).name).toBe(name);
     expect(() => quantizerOf('vq')).toThrow(UsageError);
-    expect(() => quantizerOf('vq')).toThrow(/round, deadzone, rdoq, tcq4, .*tcq256, got vq/);
+    expect(() => quantizerOf('vq')).toThrow(/round, deadzone, rdoq, tcq4, .*tcq1024, got vq/);
   });
 
   it('gives trellis-coded quantizers as many states as their names say, and others none', () => {

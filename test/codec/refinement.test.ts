@@ -158,14 +158,14 @@ describe('options', () => {
 
   it('have refinements of their own beside those of the effort', async () => {
     const report = await encodeWithReport(image, { model, effort: 9 });
-    expect(report).toMatchObject({ quantizer: 'tcq256', refinements: 2 });
+    expect(report).toMatchObject({ quantizer: 'tcq1024', refinements: 2 });
     expect(report.seconds.refinement).toBeGreaterThan(0);
     const named = await encodeWithReport(image, { model, effort: 9, quantizer: 'tcq8' });
     expect(named).toMatchObject({ quantizer: 'tcq8', refinements: 0 });
     const both = await encodeWithReport(image, { model, quantizer: 'tcq8', refinements: 3 });
     expect(both).toMatchObject({ quantizer: 'tcq8', refinements: 3 });
     expect(await encodeWithReport(image, { model, effort: 9, refinements: 0 })).toMatchObject({
-      quantizer: 'tcq256',
+      quantizer: 'tcq1024',
       refinements: 0,
     });
   });

@@ -74,11 +74,11 @@ describe('effort table', () => {
   it('prints a row for each effort and marks the default', () => {
     const rows = [
       { effort: 3, quantizer: 'rdoq', refinements: 0, toReference: 0, toAvif: -4.64, milliseconds: 400 },
-      { effort: 8, quantizer: 'tcq256', refinements: 1, milliseconds: 1000 },
+      { effort: 8, quantizer: 'tcq1024', refinements: 1, milliseconds: 1000 },
     ] as const;
     expect(effortTable(rows, 2000).split('\n').slice(2)).toEqual([
       '| 3 | rdoq | 0.0 % | -4.6 % | 400 | 0.20 |',
-      '| 8 | tcq256+1 (default) | - | - | 1000 | 0.50 |',
+      '| 8 | tcq1024+1 (default) | - | - | 1000 | 0.50 |',
     ]);
   });
 });

@@ -10,6 +10,7 @@ import * as evaluation from '../../eval/index.js';
 import { integral, interpolate, valueAt } from '../../eval/interpolation.js';
 import { decodePnm, encodePnm } from '../../eval/pnm.js';
 import { seeded } from '../../eval/random.js';
+import { granularGain, searchCodes } from '../../eval/trellis-search.js';
 import { createImage } from '../../src/io/image.js';
 import { examplesOf, runExample } from '../examples.js';
 
@@ -19,8 +20,10 @@ const others = {
   decodePnm,
   encodePnm,
   fillCommand,
+  granularGain,
   integral,
   interpolate,
+  searchCodes,
   seeded,
   splitCommand,
   valueAt,

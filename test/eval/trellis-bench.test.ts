@@ -1,12 +1,19 @@
 /** The trellis benchmarks in small: gains and synthetic BD-rates have the signs and sizes they must have. */
 import { describe, expect, it } from 'vitest';
-import { granularGain } from '../../eval/trellis-bench.js';
+import { granularGain, searchCodes } from '../../eval/trellis-search.js';
 import { compareSynthetic, syntheticMethods } from '../../eval/trellis-synthetic.js';
 
 describe('trellis benchmarks', () => {
   it('measure granular gains', () => {
     expect(Math.abs(granularGain('av2-8', 50000) - 1.087)).toBeLessThan(0.03);
     expect(Math.abs(granularGain('scalar', 50000))).toBeLessThan(0.03);
+  });
+
+  it('find codes as good as published ones, the same for one seed', () => {
+    const [best, ...others] = searchCodes(16, 64, 2, 0.05);
+    expect(best.gain).toBeGreaterThan(granularGain('ungerboeck16', 50000) - 0.02);
+    expect(others.every(({ gain }) => gain <= best.gain)).toBe(true);
+    expect(searchCodes(16, 64, 2, 0.05)).toEqual([best, ...others]);
   });
 
   it('find trellises better than RDOQ, and rounding much better with counted tables than without', () => {

@@ -67,20 +67,20 @@ function golden(
 }
 
 /** Each trellis-coded quantizer meets every kind of hardship; sizes and qualities vary between them. */
-const trellisCases: readonly GoldenCase[] = [4, 8, 16, 32, 64, 128, 256].flatMap((states, n) => {
+const trellisCases: readonly GoldenCase[] = [4, 8, 16, 32, 64, 128, 256, 512, 1024].flatMap((states, n) => {
   const quantizer = `tcq${states}`;
   return [
-    golden('mixed', 1, 1, [50, 0, 100, 33.3, 50, 20, 80][n], quantizer),
-    golden('mixed', 130, 97, [0, 33.3, 50, 75, 100, 25, 60][n], quantizer),
-    golden('texture', 63 + n, 65 + n, [50, 50, 33.3, 90, 10, 70, 33.3][n], quantizer),
-    golden('constant', 64 + 6 * n, 64, [100, 0, 50, 33.3, 80, 10, 60][n], quantizer),
+    golden('mixed', 1, 1, [50, 0, 100, 33.3, 50, 20, 80, 0, 60][n], quantizer),
+    golden('mixed', 130, 97, [0, 33.3, 50, 75, 100, 25, 60, 100, 40][n], quantizer),
+    golden('texture', 63 + n, 65 + n, [50, 50, 33.3, 90, 10, 70, 33.3, 80, 20][n], quantizer),
+    golden('constant', 64 + 6 * n, 64, [100, 0, 50, 33.3, 80, 10, 60, 0, 100][n], quantizer),
     golden(n % 2 ? 'noise' : 'blocks', 96, 64, 100, quantizer),
     golden(n % 2 ? 'blocks' : 'checkerboard', 65, 64, 0, quantizer),
     golden('checkerboard', 64, 65, 100, quantizer),
     // Every pass of every tile starts anew, with little to search over.
-    golden('mixed', 130, 70, [20, 50, 80, 50, 33.3, 60, 40][n], quantizer, { tileSide: 64 }),
-    golden('texture', 200, 150, [50, 33.3, 60, 10, 50, 75, 25][n], quantizer, { tileSide: 128 }),
-    golden('mixed', 60, 100, 50, quantizer, { channels: ([1, 4, 2, 1, 4, 2, 1] as const)[n] }),
+    golden('mixed', 130, 70, [20, 50, 80, 50, 33.3, 60, 40, 70, 30][n], quantizer, { tileSide: 64 }),
+    golden('texture', 200, 150, [50, 33.3, 60, 10, 50, 75, 25, 40, 90][n], quantizer, { tileSide: 128 }),
+    golden('mixed', 60, 100, 50, quantizer, { channels: ([1, 4, 2, 1, 4, 2, 1, 4, 2] as const)[n] }),
   ];
 });
 

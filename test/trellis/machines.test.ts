@@ -54,7 +54,7 @@ describe('machines', () => {
       name: 'ecm4',
       states: 4,
       quantizerOf: Uint8Array.of(0, 1, 0, 1),
-      next: Uint8Array.from({ length: 8 }, (_, i) => (587280912 >> (((i >> 1) << 3) + ((i & 1) << 2))) & 15),
+      next: Uint16Array.from({ length: 8 }, (_, i) => (587280912 >> (((i >> 1) << 3) + ((i & 1) << 2))) & 15),
     };
     expect(renaming(ecm4, machines.vvc4)).toBeDefined();
     expect(renaming(machines.nnc8, machines.ecm8)).toEqual([0, 1, 2, 3, 4, 7, 6, 5]);
@@ -101,7 +101,7 @@ describe('machines', () => {
       name: 'crossed',
       states: 4,
       quantizerOf: Uint8Array.of(0, 1, 0, 1),
-      next: Uint8Array.of(0, 1, 0, 1, 2, 3, 2, 3),
+      next: Uint16Array.of(0, 1, 0, 1, 2, 3, 2, 3),
     };
     expect(trellisForm(crossed).butterflies).toBe(false);
     expect(trellisForm(machines.scalar).butterflies).toBe(false);
@@ -110,10 +110,10 @@ describe('machines', () => {
   it('that make no sense are refused', () => {
     expect(() => machineOf('vvc5' as MachineName)).toThrow(UsageError);
     expect(() => machineOf('toString' as MachineName)).toThrow(/expected one of av2-8/);
-    expect(() => machineOf({ ...machines.vvc4, next: Uint8Array.of(0, 2, 2, 0, 1, 3, 3, 3) })).toThrow(
+    expect(() => machineOf({ ...machines.vvc4, next: Uint16Array.of(0, 2, 2, 0, 1, 3, 3, 3) })).toThrow(
       /2 ways/,
     );
-    expect(() => machineOf({ ...machines.vvc4, next: Uint8Array.of(0, 2) })).toThrow(/8 successors/);
+    expect(() => machineOf({ ...machines.vvc4, next: Uint16Array.of(0, 2) })).toThrow(/8 successors/);
     expect(() => machineOf({ ...machines.vvc4, quantizerOf: Uint8Array.of(0, 0, 2, 1) })).toThrow(
       /quantizer 0 or 1/,
     );

@@ -38,6 +38,8 @@ describe('quantizeTrellis', () => {
     ['ungerboeck64', 1.258],
     ['ungerboeck128', 1.302],
     ['ungerboeck256', 1.334],
+    ['searched512', 1.366],
+    ['searched1024', 1.387],
     ['scalar', 0],
   ] as const)('%s gains %f dB over scalar quantization of a uniform source', (machine, gain) => {
     const random = new Random(7);

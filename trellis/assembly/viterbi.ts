@@ -18,7 +18,7 @@ const WEIGHT_BITS = 22;
 const UNIT_WEIGHT: f64 = 4194304; // 2^WEIGHT_BITS
 const COST_LIMIT: f64 = 67108864; // 2^26
 const FIXED_LIMIT: f64 = 4398046511104; // 2^30 steps
-const UNREACHED: i32 = 1 << 29;
+const UNREACHED: i32 = 11 << 26;
 /** Latents per block, a multiple of the 16 after which path costs are brought down. */
 const BLOCK: i32 = 256;
 

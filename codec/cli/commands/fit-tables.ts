@@ -4,11 +4,11 @@ import { fitQuantization, fitSet } from '../../../src/training/fit-quantization.
 import { type AnalysedPicture, analysePicture, defaultFitOptions } from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
 import { scaleTable } from '../../entropy/index.js';
-import type { QuantizerName } from '../../format/index.js';
+import { isTrellisCoded, type QuantizerName } from '../../format/index.js';
 import { defaultQuantizerParts } from '../../model/latent-tables.js';
 import type { ParsedModel, QuantizerParts } from '../../model/model-file.js';
 import { leastScale, mostScale } from '../../networks/rate-tables.js';
-import { type Quantization, quantizationOf, quantizerOf } from '../../quantizers/registry.js';
+import { type Quantization, quantizationOf, quantizerNames, quantizerOf } from '../../quantizers/registry.js';
 import type { EngineName } from '../../transform-engine.js';
 import { type Context, outputName } from '../context.js';
 import { examples } from '../manual.js';
@@ -37,12 +37,19 @@ interface Options {
   readonly overwrite: boolean;
 }
 
-/** What the model has for a quantizer or, where it has nothing yet, what every model starts with. */
+/**
+ * What the model has for a quantizer or, where it has nothing yet, for the one before it of the same kind: tables that were
+ * fitted to fewer states are nearer than those of normal latents. A model without any of the kind gets the latter.
+ */
 function quantizationToFit(model: ParsedModel, name: QuantizerName): Quantization {
   const { quantizers, scales } = model.tables;
-  if (quantizers.has(name)) return quantizationOf(model, name);
-  const parts = defaultQuantizerParts(scaleTable(scales, leastScale, mostScale)).get(name)!;
-  return { quantizer: quantizerOf(name), ...parts };
+  const before = quantizerNames
+    .slice(0, quantizerNames.indexOf(name) + 1)
+    .findLast((other) => quantizers.has(other) && isTrellisCoded(other) === isTrellisCoded(name));
+  const parts = before
+    ? quantizationOf(model, before)
+    : defaultQuantizerParts(scaleTable(scales, leastScale, mostScale)).get(name)!;
+  return { ...parts, quantizer: quantizerOf(name) };
 }
 
 async function run(context: Context, source: string, output: string, options: Options): Promise<void> {

@@ -78,7 +78,7 @@ describe('codec encode and decode', () => {
     expect(await report('--tile', '64')).toMatchObject({ tiles: 12 });
   });
 
-  it.each(['tcq4', 'tcq8', 'tcq16', 'tcq32', 'tcq64', 'tcq128', 'tcq256'])(
+  it.each(['tcq4', 'tcq8', 'tcq16', 'tcq32', 'tcq64', 'tcq128', 'tcq256', 'tcq512', 'tcq1024'])(
     'codes and decodes with --quantizer %s',
     async (quantizer) => {
       const input = await png('a.png', picture(100, 70));
@@ -135,7 +135,7 @@ describe('codec info', () => {
       alpha: true,
       format: '1.0',
       quality: 8525 / 256,
-      quantizer: 'tcq256',
+      quantizer: 'tcq1024',
       tiles: { count: 6, columns: 3, rows: 2 },
     });
     const { out: models } = await works(['models', model, '--json']);

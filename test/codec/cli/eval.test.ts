@@ -64,7 +64,7 @@ describe('codec eval', () => {
   it('writes a report with crops, and a document that shows its charts', async () => {
     const outputs = ['--report', path('docs', 'charts'), '--markdown', path('docs', 'R.md'), '--crops', '1'];
     const { err } = await works(evaluation('--limit', '2', '--competitors', 'webp:0', ...outputs));
-    expect(err).toMatch(/b\.png: coding with tiny tcq256\+1 and webp:0 to look at/);
+    expect(err).toMatch(/b\.png: coding with tiny tcq1024\+1 and webp:0 to look at/);
     expect(err).toMatch(/docs.charts.report\.html: the report/);
     const page = await readFile(path('docs', 'charts', 'report.html'), 'utf8');
     expect(page).toContain('b.png');

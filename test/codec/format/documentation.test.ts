@@ -67,11 +67,11 @@ describe('documentation', () => {
 
   it('gives the formula and the parity checks of the larger machines', () => {
     const [, ...checks] =
-      /\(octal\) (\d+), (\d+) and\s+(\d+), (\d+) and\s+(\d+), (\d+); .* with (\d+), (\d+) and (\d+), (\d+)\./.exec(
+      /\(octal\) (\d+), (\d+) and\s+(\d+), (\d+) and\s+(\d+), (\d+); .* with (\d+), (\d+) and (\d+), (\d+)\. .* with (\d+), (\d+) and\s+(\d+), (\d+)\./.exec(
         documentation,
       )!;
     const octal = checks.map((digits) => Number.parseInt(digits, 8));
-    for (const [n, states] of [16, 32, 64, 128, 256].entries()) {
+    for (const [n, states] of [16, 32, 64, 128, 256, 512, 1024].entries()) {
       const { quantizerOf, next } = quantizerOfName(`tcq${states}`).machine!;
       const [h0, h1] = octal.slice(2 * n, 2 * n + 2);
       for (let t = 0; t < states; t++) {

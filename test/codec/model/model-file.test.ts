@@ -147,7 +147,7 @@ describe('quantizers', () => {
   it('of a later version are left alone, but count for the id', async () => {
     const file = changed((tensors) => {
       for (const part of ['frequencies', 'first', 'sizes', 'step', 'offsets', 'lagrangian']) {
-        tensors.set(`quantizers.tcq512.${part}`, tensors.get(`quantizers.tcq64.${part}`)!);
+        tensors.set(`quantizers.tcq2048.${part}`, tensors.get(`quantizers.tcq64.${part}`)!);
       }
     });
     const later = await loadModel(file);
