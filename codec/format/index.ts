@@ -61,3 +61,4 @@ export {
   tiles,
   tilesOfRegion,
 } from './tile-grid.js';
+export { readVarint, varint, varintBytes, varintLimit } from './varint.js';
