@@ -31,6 +31,7 @@ import {
   type Next,
   putTogether,
   randomBytes,
+  spoilLength,
   takeApart,
   withElements,
 } from './mutations.js';
@@ -156,6 +157,13 @@ describe('damaged files', { timeout: 300_000 }, () => {
       }),
       { numRuns: 1000, seed: 5 },
     );
+  });
+
+  it('give an error when a length is no varint, has a longer form, is wrong or breaks off (4000 cases)', async () => {
+    await cases(9, 4000, async (next) => {
+      const result = await outcome(spoilLength(pick(originals, next).file, next));
+      expect([FormatError, IntegrityError].some((type) => result instanceof type)).toBe(true);
+    });
   });
 
   it('leave nothing behind: the files they were made from still decode to the same pictures', async () => {

@@ -4,6 +4,8 @@
  * `damageBytes` works on the file as bytes and leaves checksums alone. `editChunks` takes a file apart, damages header,
  * chunks, tiles or the alpha PNG, and puts it together again with every CRC32C corrected (and usually tiles tied to the
  * new header and their new places too), so that the damage gets past the container and reaches what lies behind it.
+ * `spoilLength` writes one length in a way that is no varint or not the right one. Files are written here byte by byte
+ * and not by codec/format, which would refuse to.
  */
 import {
   crc32c,
@@ -44,18 +46,26 @@ export function takeApart(file: Uint8Array): PlainFile {
   return { head: file.slice(signature.length + 1, start - 4), chunks };
 }
 
+interface Spelling {
+  /** CRC32C of the header that tiles are tied to; by default that of the file. */
+  readonly headCrc?: number;
+  /** Writes the length of the header (place 0) and of the chunks (from place 1). */
+  readonly length?: (length: number, place: number) => ArrayLike<number>;
+}
+
 /** A file of these parts, each with the CRC32C of what it holds, tiles in the places where they stand. */
-export function putTogether({ head, chunks }: PlainFile, headCrc = crc32c(head)): Uint8Array {
+export function putTogether({ head, chunks }: PlainFile, spelling: Spelling = {}): Uint8Array {
+  const { headCrc = crc32c(head), length = varint } = spelling;
   const bytes: number[] = [...signature];
-  const put = (type: readonly number[], payload: Uint8Array, tie = 0): void => {
-    for (const part of [type, varint(payload.length), payload]) bytes.push(...Array.from(part));
+  const put = (type: readonly number[], payload: Uint8Array, place: number, tie = 0): void => {
+    for (const part of [type, length(payload.length, place), payload]) bytes.push(...Array.from(part));
     const crc = crc32c(payload, crc32c(Uint8Array.from(type), tie));
     bytes.push(crc >>> 24, (crc >>> 16) & 255, (crc >>> 8) & 255, crc & 255);
   };
-  put([], head);
+  put([], head, 0);
   let index = 0;
-  for (const { type, payload } of chunks) {
-    put([type.charCodeAt(0)], payload, type === 'T' ? tieOfTile(headCrc, index++) : 0);
+  for (const [k, { type, payload }] of chunks.entries()) {
+    put([type.charCodeAt(0)], payload, k + 1, type === 'T' ? tieOfTile(headCrc, index++) : 0);
   }
   return Uint8Array.from(bytes);
 }
@@ -291,5 +301,27 @@ export function editChunks(file: Uint8Array, next: Next, foreign: Uint8Array): U
   const others = takeApart(foreign).chunks;
   let parts = original;
   for (let n = next() % 8 ? 0 : 2; n >= 0 && parts.chunks.length > 0; n--) parts = edit(parts, next, others);
-  return putTogether(parts, next() % 8 ? undefined : crc32c(original.head));
+  return putTogether(parts, next() % 8 ? {} : { headCrc: crc32c(original.head) });
+}
+
+/** The file with one of its lengths in no or a longer form of a varint, wrong, or broken off. */
+export function spoilLength(file: Uint8Array, next: Next): Uint8Array {
+  const parts = takeApart(file);
+  const places = [parts.head, ...parts.chunks.map(({ payload }) => payload)];
+  const chosen = next() % places.length;
+  if (next() % 4 === 0) {
+    // Everything before the chosen length, with the type of its chunk, and not all of the length.
+    const before = putTogether({ head: parts.head, chunks: parts.chunks.slice(0, Math.max(0, chosen - 1)) });
+    const type = chosen === 0 ? [] : [parts.chunks[chosen - 1].type.charCodeAt(0)];
+    const length = varint(places[chosen].length);
+    const start = chosen === 0 ? signature : before;
+    return Uint8Array.of(...start, ...type, ...length.subarray(0, next() % length.length));
+  }
+  const wrong = next() % 4 === 0;
+  return putTogether(parts, {
+    length: (length, place) => {
+      if (place !== chosen) return varint(length);
+      return wrong ? varint(length + 1 + (next() % 2 ** (next() % 31))) : noVarint(length, next);
+    },
+  });
 }
