@@ -50,6 +50,8 @@ export const defaultDecodeOptions = Object.freeze({
 export interface DecodeReport {
   readonly image: Image;
   readonly header: Header;
+  /** CRC32C over the tiles' latents checksums, with which the decoded latents have been compared. */
+  readonly latentsChecksum: number;
   readonly engine: string;
   readonly seconds: Stopwatch['seconds'];
 }
@@ -148,7 +150,7 @@ class TileDecoder {
   }
 }
 
-/** Samples of the ALPH chunk's PNG, whose kind and size readContainer has checked; tRNS is all that is left to refuse. */
+/** Samples of the alpha chunk's PNG, whose kind and size readContainer has checked; tRNS is all that is left to refuse. */
 function alphaPlane(png: Uint8Array): Uint8Array {
   const { channels, data } = decodePng(png).image;
   if (channels !== 1)
@@ -163,7 +165,7 @@ export async function decodeWithReport(
 ): Promise<DecodeReport> {
   const watch = stopwatch();
   const container = readContainer(bytes, { maxPixels: options.maxPixels ?? defaultDecodeOptions.maxPixels });
-  const { header, grid } = container;
+  const { header, grid, latentsChecksum } = container;
   const model = await modelFor(header, options.model);
   const threads = checkedThreads(options.threads ?? defaultDecodeOptions.threads);
   checkTileSize(grid);
@@ -199,7 +201,7 @@ export async function decodeWithReport(
   const { icc, exif, xmp } = container;
   const merged = withMetadata(mergeAlpha(image, alpha), { icc, exif, xmp });
   watch.lap('container');
-  return { image: merged, header, engine: coder.transforms.name, seconds: watch.seconds };
+  return { image: merged, header, latentsChecksum, engine: coder.transforms.name, seconds: watch.seconds };
 }
 
 /**

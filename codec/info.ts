@@ -8,10 +8,12 @@ import {
   type ReadOptions,
   readChunk,
   readContainer,
+  readHead,
   signature,
 } from './format/index.js';
 
 export interface ChunkInfo {
+  /** One letter (docs/FORMAT.md, "Chunks"). */
   readonly type: string;
   /** Where it starts in the file. */
   readonly offset: number;
@@ -21,10 +23,10 @@ export interface ChunkInfo {
 
 export type FileInfo = ReturnType<typeof described>;
 
-/** All chunks of a file that `readContainer` has accepted. */
-function chunksOf(file: Uint8Array): ChunkInfo[] {
+/** All chunks of a file that `readContainer` has accepted, from where the first one starts. */
+function chunksOf(file: Uint8Array, start: number): ChunkInfo[] {
   const found: ChunkInfo[] = [];
-  for (let offset = signature.length; offset < file.length; ) {
+  for (let offset = start; offset < file.length; ) {
     const chunk = readChunk(file, offset);
     found.push({ type: chunk.type, offset, bytes: chunk.end - offset });
     offset = chunk.end;
@@ -33,8 +35,9 @@ function chunksOf(file: Uint8Array): ChunkInfo[] {
 }
 
 function described(file: Uint8Array, container: Container) {
-  const { header, grid, icc, exif, xmp, alpha, text } = container;
+  const { header, grid, latentsChecksum, icc, exif, xmp, alpha, text } = container;
   const { width, height, channels, quality, quantizer, quantizerParameter } = header;
+  const headEnd = readHead(file).end;
   return {
     /** Size of the file. */
     bytes: file.length,
@@ -52,7 +55,8 @@ function described(file: Uint8Array, container: Container) {
     quantizerParameter,
     tileSide: header.tileSide,
     tiles: { count: grid.count, columns: grid.columns, rows: grid.rows },
-    latentsChecksum: header.latentsChecksum,
+    /** CRC32C over the tiles' latents checksums. */
+    latentsChecksum,
     /** Bytes of each block; 0 where there is none. */
     metadata: {
       icc: icc?.length ?? 0,
@@ -62,7 +66,9 @@ function described(file: Uint8Array, container: Container) {
       text: text.map(({ key, value }) => ({ key, value })),
     },
     signatureBytes: signature.length,
-    chunks: chunksOf(file),
+    /** With its length and checksum. */
+    headerBytes: headEnd - signature.length,
+    chunks: chunksOf(file, headEnd),
   };
 }
 

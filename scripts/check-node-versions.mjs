@@ -27,9 +27,9 @@ async function decodeAll() {
   const results = {};
   for (const name of Object.keys(files)) {
     const bytes = new Uint8Array(readFileSync(new URL(name, golden)));
-    const { header, image } = await decodeWithReport(bytes, { model, engine: 'wasm' });
+    const { latentsChecksum, image } = await decodeWithReport(bytes, { model, engine: 'wasm' });
     results[name] = {
-      latents: header.latentsChecksum.toString(16).padStart(8, '0'),
+      latents: latentsChecksum.toString(16).padStart(8, '0'),
       pixels: createHash('sha256').update(image.data).digest('hex'),
     };
   }

@@ -1,5 +1,5 @@
 /**
- * Check of the embedded alpha picture (payload of ALPH, docs/FORMAT.md, "Alpha").
+ * Check of the embedded alpha picture (payload of chunk A, docs/FORMAT.md, "Alpha").
  *
  * The payload is a complete 8-bit gray PNG of the picture's size. Only its signature and IHDR are looked at, so
  * that a PNG that announces another size is refused before anybody decompresses it.
@@ -15,7 +15,7 @@ const bytesNeeded = 26;
 /**
  * Refuse an alpha picture of another kind or size.
  *
- * @param png the payload of ALPH
+ * @param png the chunk's payload
  * @param size the picture's size in pixels
  * @param Class the error to throw: FormatError for files, UsageError for callers
  */

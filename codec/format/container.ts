@@ -6,14 +6,13 @@
  * Nothing here knows networks or entropy coding: a segment is a string of bytes.
  */
 
-import { FormatError, IntegrityError, UnsupportedError, UsageError } from '../../src/errors.js';
+import { FormatError, UnsupportedError, UsageError } from '../../src/errors.js';
 import { checkAlphaPng } from './alpha.js';
 import {
   type Chunk,
+  chunkBytes,
   chunkIsIntact,
-  chunkOverhead,
   hasSignature,
-  hex32,
   isCritical,
   putChunk,
   putU32,
@@ -21,20 +20,21 @@ import {
   readU32,
   requireIntact,
   signature,
+  tieOfTile,
 } from './chunks.js';
-import { formatVersion, type Header, writeHeader } from './header.js';
-import { checkPixelLimit, defaultMaxPixels, readHead } from './info.js';
+import { formatVersion, type Header } from './header.js';
+import { checkPixelLimit, defaultMaxPixels, headBytes, readHead } from './info.js';
 import { pictureChecksum } from './latents-checksum.js';
 import { type TileGrid, tileGrid } from './tile-grid.js';
 
-/** Chunks other than HEAD, TILE and TEND that a reader accepts in one file. */
+/** Chunks beside the tiles that a reader accepts in one file. */
 export const maxOtherChunks = 1024;
 
-/** Bytes of a TILE payload before the entropy segment: tile index and latents checksum. */
-const tilePrefix = 8;
+/** Bytes of a tile's payload before the entropy segment: the latents checksum. */
+const tilePrefix = 4;
 
 /** What the caller of `writeContainer` says about a picture; the rest of the header follows from the rest. */
-export type PictureFields = Omit<Header, 'major' | 'minor' | 'alpha' | 'latentsChecksum'>;
+export type PictureFields = Omit<Header, 'major' | 'minor' | 'alpha'>;
 
 /** One tile to write. */
 export interface EncodedTile {
@@ -72,8 +72,9 @@ export interface ContainerParts extends Extras {
 /** One tile as read: views of the file. */
 export interface TileSegment extends EncodedTile {
   readonly index: number;
-  /** The TILE chunk itself, for `tileIsIntact`. */
+  /** The chunk itself and what its CRC goes on from, for `tileIsIntact`. */
   readonly chunk: Chunk;
+  readonly tie: number;
 }
 
 /** A file as read. */
@@ -83,6 +84,8 @@ export interface Container extends Extras {
   /** One per tile of the grid, in raster order. */
   readonly tiles: readonly TileSegment[];
   readonly text: readonly TextEntry[];
+  /** `pictureChecksum` of what the tiles say. */
+  readonly latentsChecksum: number;
   /** Types of damaged chunks that were left out; empty unless damage is tolerated. */
   readonly damaged: readonly string[];
 }
@@ -102,7 +105,7 @@ export interface ReadOptions {
 export const defaultReadOptions = Object.freeze({ maxPixels: defaultMaxPixels, damage: 'refuse' } as const);
 
 /** Metadata chunks whose payload is handed through, and the property they appear as. */
-const opaqueChunks = { iccp: 'icc', exif: 'exif', 'xmp ': 'xmp' } as const;
+const opaqueChunks = { i: 'icc', e: 'exif', x: 'xmp' } as const;
 
 /**
  * Write a file.
@@ -114,31 +117,26 @@ const opaqueChunks = { iccp: 'icc', exif: 'exif', 'xmp ': 'xmp' } as const;
  * @example
  * const header = { width: 9, height: 5, channels: 3, modelId: '0011223344556677', quality: 50, quantizer: 17,
  *   quantizerParameter: 0, tileSide: 0 };
- * writeContainer({ header, tiles: [{ latentsChecksum: 0, segment: Uint8Array.of(1, 2) }] }).length; // => 85
+ * writeContainer({ header, tiles: [{ latentsChecksum: 0, segment: Uint8Array.of(1, 2) }] }).length; // => 41
  */
 export function writeContainer(parts: ContainerParts): Uint8Array {
   const { header, tiles, alpha, text = [] } = parts;
-  const fields: Header = {
-    ...header,
-    ...formatVersion,
-    alpha: alpha ? 1 : 0,
-    latentsChecksum: pictureChecksum(tiles.map((tile) => tile.latentsChecksum)),
-  };
-  const chunks: [type: string, payload: Uint8Array[]][] = [['HEAD', [writeHeader(fields)]]];
   const { count } = tileGrid(header.width, header.height, header.tileSide);
   if (tiles.length !== count) {
     throw new UsageError(
       `tiles: expected ${count} for ${header.width}x${header.height} and tile side ${header.tileSide}, got ${tiles.length}`,
     );
   }
+  const head = headBytes({ ...header, ...formatVersion, alpha: alpha ? 1 : 0 });
+  const chunks: [type: string, payload: Uint8Array[], tie?: number][] = [];
   for (const [type, property] of Object.entries(opaqueChunks)) {
     const payload = parts[property];
     if (payload) chunks.push([type, [payload]]);
   }
-  for (const entry of text) chunks.push(['text', [encodeText(entry)]]);
+  for (const entry of text) chunks.push(['t', [encodeText(entry)]]);
   if (alpha) {
     checkAlphaPng(alpha, header, UsageError);
-    chunks.push(['ALPH', [alpha]]);
+    chunks.push(['A', [alpha]]);
   }
   tiles.forEach(({ latentsChecksum, segment }, index) => {
     if (latentsChecksum >>> 0 !== latentsChecksum) {
@@ -147,18 +145,17 @@ export function writeContainer(parts: ContainerParts): Uint8Array {
       );
     }
     const prefix = new Uint8Array(tilePrefix);
-    putU32(prefix, 0, index);
-    putU32(prefix, 4, latentsChecksum);
-    chunks.push(['TILE', [prefix, segment]]);
+    putU32(prefix, 0, latentsChecksum);
+    chunks.push(['T', [prefix, segment], tieOfTile(head.crc, index)]);
   });
-  chunks.push(['TEND', []]);
 
-  let length = signature.length;
-  for (const [, payload] of chunks) length += payload.reduce((sum, part) => sum + part.length, chunkOverhead);
-  const file = new Uint8Array(length);
+  const start = signature.length + head.bytes.length;
+  const sizes = chunks.map(([, payload]) => chunkBytes(payload.reduce((sum, part) => sum + part.length, 0)));
+  const file = new Uint8Array(sizes.reduce((sum, size) => sum + size, start));
   file.set(signature);
-  let offset = signature.length;
-  for (const [type, payload] of chunks) offset = putChunk(file, offset, type, payload);
+  file.set(head.bytes, signature.length);
+  let offset = start;
+  for (const [type, payload, tie] of chunks) offset = putChunk(file, offset, type, payload, tie);
   return file;
 }
 
@@ -167,9 +164,9 @@ export function writeContainer(parts: ContainerParts): Uint8Array {
  *
  * @param bytes the whole file
  * @param options see `ReadOptions`; `defaultReadOptions` fills in
- * @throws FormatError where the bytes are no .tlc file, are truncated, or go on after their end
- * @throws IntegrityError where a chunk is damaged or a tile belongs to another file
- * @throws UnsupportedError for another major version, an unknown critical chunk or quantizer, too many pixels
+ * @throws FormatError where the bytes are no .tlc file, are truncated, or go on after the last tile
+ * @throws IntegrityError where a chunk is damaged or a tile belongs to another place or to a file with another header
+ * @throws UnsupportedError for another major version, an unknown flag, critical chunk or quantizer, too many pixels
  * @throws UsageError for a `maxPixels` below 1
  * @example
  * const header = { width: 9, height: 5, channels: 3, modelId: '0011223344556677', quality: 50, quantizer: 17,
@@ -180,66 +177,63 @@ export function writeContainer(parts: ContainerParts): Uint8Array {
 export function readContainer(bytes: Uint8Array, options: ReadOptions = {}): Container {
   const { maxPixels = defaultReadOptions.maxPixels, damage = defaultReadOptions.damage } = options;
   requireSignature(bytes);
-  const { header, chunk: head } = readHead(bytes);
+  const { header, crc, end: start } = readHead(bytes);
   checkPixelLimit(header.width, header.height, maxPixels);
   const grid = tileGrid(header.width, header.height, header.tileSide);
-  const smallest = head.end + grid.count * (chunkOverhead + tilePrefix) + chunkOverhead;
+  const smallest = start + grid.count * chunkBytes(tilePrefix);
   if (bytes.length < smallest) {
     throw new FormatError(
       `expected at least ${smallest} bytes for ${grid.count} tiles, but the file ends after ${bytes.length}: it is truncated or damaged`,
     );
   }
 
-  const tiles: TileSegment[] = [];
   const text: TextEntry[] = [];
   const damaged: string[] = [];
   const single = new Map<string, Uint8Array>();
   let others = 0;
-  let chunk = head;
-  for (;;) {
-    if (chunk.end === bytes.length) {
-      throw new FormatError(
-        `expected chunk "TEND" at the end, but the file ends after ${bytes.length} bytes without it: it is truncated`,
-      );
-    }
-    chunk = readChunk(bytes, chunk.end);
-    if (chunk.type === 'TEND') break;
-    if (chunk.type === 'TILE') {
-      tiles.push(readTile(chunk, tiles.length, grid.count, damage));
-      continue;
-    }
+  let chunk = readChunk(bytes, start);
+  for (; chunk.type !== 'T'; chunk = readChunk(bytes, chunk.end)) {
     if (++others > maxOtherChunks) {
       throw new FormatError(`expected at most ${maxOtherChunks} chunks beside the tiles, got more`);
     }
-    const expendable = chunk.type === 'ALPH' || !isCritical(chunk.type);
+    const expendable = chunk.type === 'A' || !isCritical(chunk.type);
     if (damage === 'tolerate' && expendable && !chunkIsIntact(chunk)) {
       damaged.push(chunk.type);
       continue;
     }
     requireIntact(chunk);
     requireKnownIfCritical(chunk);
-    if (chunk.type === 'text') text.push(decodeText(chunk));
-    else if (chunk.type === 'ALPH' || Object.hasOwn(opaqueChunks, chunk.type)) putOnce(single, chunk);
+    if (chunk.type === 't') text.push(decodeText(chunk));
+    else if (chunk.type === 'A' || Object.hasOwn(opaqueChunks, chunk.type)) putOnce(single, chunk);
   }
-  requireEnd(chunk, bytes.length);
-  requireAllTiles(header, tiles, grid.count, damage);
+  const tiles = [readTile(chunk, 0, crc, damage)];
+  while (tiles.length < grid.count) {
+    chunk = readChunk(bytes, chunk.end);
+    tiles.push(readTile(chunk, tiles.length, crc, damage));
+  }
+  if (chunk.end !== bytes.length) {
+    throw new FormatError(
+      `expected the file to end after tile ${grid.count - 1}, its last, got ${bytes.length - chunk.end} more bytes`,
+    );
+  }
 
   const extras: { -readonly [name in keyof Extras]: Extras[name] } = {};
   for (const [type, property] of Object.entries(opaqueChunks)) {
     const payload = single.get(type);
     if (payload) extras[property] = payload;
   }
-  const alpha = single.get('ALPH');
-  if ((header.alpha === 1) !== (alpha !== undefined || damaged.includes('ALPH'))) {
+  const alpha = single.get('A');
+  if ((header.alpha === 1) !== (alpha !== undefined || damaged.includes('A'))) {
     throw new FormatError(
-      `header alpha is ${header.alpha}, but the file has ${alpha ? 'an' : 'no'} ALPH chunk`,
+      `header alpha is ${header.alpha}, but the file has ${alpha ? 'an' : 'no'} alpha chunk`,
     );
   }
   if (alpha) {
     checkAlphaPng(alpha, header, FormatError);
     extras.alpha = alpha;
   }
-  return { header, grid, tiles, text, damaged, ...extras };
+  const latentsChecksum = pictureChecksum(tiles.map((tile) => tile.latentsChecksum));
+  return { header, grid, tiles, text, latentsChecksum, damaged, ...extras };
 }
 
 /**
@@ -252,7 +246,7 @@ export function readContainer(bytes: Uint8Array, options: ReadOptions = {}): Con
  * tileIsIntact(readContainer(file, { damage: 'tolerate' }).tiles[0]); // => true
  */
 export function tileIsIntact(tile: TileSegment): boolean {
-  return readU32(tile.chunk.payload, 0) === tile.index && chunkIsIntact(tile.chunk);
+  return chunkIsIntact(tile.chunk, tile.tie);
 }
 
 function requireSignature(bytes: Uint8Array): void {
@@ -262,8 +256,7 @@ function requireSignature(bytes: Uint8Array): void {
 }
 
 function requireKnownIfCritical({ type, offset }: Chunk): void {
-  if (type === 'HEAD') throw new FormatError(`chunk "HEAD" at byte ${offset}: expected only one`);
-  if (isCritical(type) && type !== 'ALPH') {
+  if (isCritical(type) && type !== 'A') {
     throw new UnsupportedError(`chunk "${type}" at byte ${offset}: critical and unknown to this decoder`);
   }
 }
@@ -271,47 +264,21 @@ function requireKnownIfCritical({ type, offset }: Chunk): void {
 function readTile(
   chunk: Chunk,
   index: number,
-  count: number,
+  headCrc: number,
   damage: NonNullable<ReadOptions['damage']>,
 ): TileSegment {
-  const { payload, offset } = chunk;
-  if (index >= count) throw new FormatError(`expected ${count} TILE chunks, got more at byte ${offset}`);
-  if (payload.length < tilePrefix) {
-    throw new FormatError(`TILE ${index}: expected at least ${tilePrefix} bytes, got ${payload.length}`);
-  }
-  if (damage === 'refuse') {
-    requireIntact(chunk);
-    const stored = readU32(payload, 0);
-    if (stored !== index)
-      throw new FormatError(`expected TILE ${index} at byte ${offset}, got TILE ${stored}`);
-  }
-  return { index, latentsChecksum: readU32(payload, 4), segment: payload.subarray(tilePrefix), chunk };
-}
-
-function requireEnd(end: Chunk, length: number): void {
-  requireIntact(end);
-  if (end.payload.length !== 0) {
-    throw new FormatError(`chunk "TEND": expected no payload, got ${end.payload.length} bytes`);
-  }
-  if (end.end !== length) {
-    throw new FormatError(`expected the file to end after TEND, got ${length - end.end} more bytes`);
-  }
-}
-
-function requireAllTiles(
-  header: Header,
-  tiles: readonly TileSegment[],
-  count: number,
-  damage: NonNullable<ReadOptions['damage']>,
-): void {
-  if (tiles.length !== count) throw new FormatError(`expected ${count} TILE chunks, got ${tiles.length}`);
-  if (damage === 'tolerate') return;
-  const checksum = pictureChecksum(tiles.map((tile) => tile.latentsChecksum));
-  if (checksum !== header.latentsChecksum) {
-    throw new IntegrityError(
-      `latents checksum: expected ${hex32(header.latentsChecksum)} over all tiles, got ${hex32(checksum)}: a tile is from another file`,
+  const { type, payload, offset } = chunk;
+  if (type !== 'T') {
+    throw new FormatError(
+      `expected tile ${index} at byte ${offset}, got chunk "${type}": only tiles follow the first tile`,
     );
   }
+  if (payload.length < tilePrefix) {
+    throw new FormatError(`tile ${index}: expected at least ${tilePrefix} bytes, got ${payload.length}`);
+  }
+  const tie = tieOfTile(headCrc, index);
+  if (damage === 'refuse') requireIntact(chunk, tie);
+  return { index, latentsChecksum: readU32(payload, 0), segment: payload.subarray(tilePrefix), chunk, tie };
 }
 
 function putOnce(single: Map<string, Uint8Array>, { type, payload, offset }: Chunk): void {
@@ -333,11 +300,11 @@ function decodeText({ payload, offset }: Chunk): TextEntry {
   try {
     content = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload);
   } catch (cause) {
-    throw new FormatError(`chunk "text" at byte ${offset}: expected UTF-8, got other bytes`, { cause });
+    throw new FormatError(`chunk "t" at byte ${offset}: expected UTF-8, got other bytes`, { cause });
   }
   const split = content.indexOf('\0');
   if (split < 1 || content.includes('\0', split + 1)) {
-    throw new FormatError(`chunk "text" at byte ${offset}: expected a keyword, one NUL and a text`);
+    throw new FormatError(`chunk "t" at byte ${offset}: expected a keyword, one NUL and a text`);
   }
   return { key: content.slice(0, split), value: content.slice(split + 1) };
 }

@@ -1,17 +1,18 @@
 /**
- * The header of a .tlc file (payload of its HEAD chunk) as one list of elements.
+ * The header of a .tlc file as one list of elements.
  *
- * Reading, writing, the byte count, the printed form and the table in docs/FORMAT.md all iterate over
- * `headerElements`; nothing else knows where a field stands. Fields are unsigned, most significant byte first,
- * and whole bytes wide. A value is its field times the element's unit (quality: 1/256, tile side: 64 pixels),
- * which is exact in binary. Idea: Cool-Chic's header.py.
+ * Reading, writing, the byte count, the printed form and the table in docs/FORMAT.md all iterate over `headerElements`;
+ * nothing else knows where a field stands. Fields are unsigned: of whole bytes, most significant byte first, or varints.
+ * An element with a flag has its usual value where the flag is 0, and takes no bytes then. A value is its field times the
+ * element's unit (quality: 1/256, tile side: 64 pixels), which is exact in binary. Idea: Cool-Chic's header.py.
  */
 
 import { type CodecError, FormatError, UnsupportedError, UsageError } from '../../src/errors.js';
 import { quantizerIds, quantizerName } from './quantizer-ids.js';
+import { readVarint, varint, varintLimit } from './varint.js';
 
 /** Version this library writes; it reads every minor version of this major version. */
-export const formatVersion = Object.freeze({ major: 1, minor: 0 });
+export const formatVersion = Object.freeze({ major: 2, minor: 0 });
 
 /** Everything a decoder must know before the first tile. */
 export interface Header {
@@ -23,7 +24,7 @@ export interface Header {
   readonly height: number;
   /** Colour channels: 1 gray, 3 RGB. */
   readonly channels: number;
-  /** 1 where the file has an ALPH chunk, else 0. */
+  /** 1 where the file has an alpha chunk, else 0. */
   readonly alpha: number;
   /** First 8 bytes of the SHA-256 of the decoder's tensors and tables, as 16 lower-case hex digits. */
   readonly modelId: string;
@@ -35,91 +36,83 @@ export interface Header {
   readonly quantizerParameter: number;
   /** Side of a tile in pixels, a multiple of 64; 0 for one tile that is the whole picture. */
   readonly tileSide: number;
-  /** CRC32C over the tiles' latents checksums. */
-  readonly latentsChecksum: number;
 }
 
 /** One field of the header. */
 export interface HeaderElement {
-  readonly name: keyof Header;
-  /** Width of the field, a multiple of 8. */
-  readonly bits: number;
+  /** `flags` says which other elements are there, and is no value of its own. */
+  readonly name: keyof Header | 'flags';
+  /** Width of the field, a multiple of 8, or a number of variable length; 0 where the element's flag says it all. */
+  readonly bits: number | 'varint';
+  /** Bit of `flags` that must be set for the element to differ from `usual`. */
+  readonly flag?: number;
+  /** Value where that bit is 0. */
+  readonly usual?: number;
   /** Value of one step of the field; 'hex' where the field is an opaque string of bytes. */
   readonly unit: number | 'hex';
   /** Smallest and largest field, both inclusive. */
   readonly min: number;
   readonly max: number;
-  /** The only fields allowed, where a range says too little. */
-  readonly only?: readonly number[];
   /** What the field says, for people. */
   readonly meaning: string;
 }
 
 const u16 = 0xffff;
-const u32 = 0xffffffff;
-const sideLimit = 0x7fffffff;
+const side = { bits: 'varint', unit: 1, min: 1, max: varintLimit } as const;
+const optional = { bits: 16, usual: 0, min: 1, max: u16 } as const;
 
 /** The header, field by field, in file order. */
 export const headerElements: readonly HeaderElement[] = Object.freeze([
   { name: 'major', bits: 8, unit: 1, min: 0, max: 255, meaning: 'format version, major' },
   { name: 'minor', bits: 8, unit: 1, min: 0, max: 255, meaning: 'format version, minor' },
-  { name: 'width', bits: 32, unit: 1, min: 1, max: sideLimit, meaning: 'picture width in pixels' },
-  { name: 'height', bits: 32, unit: 1, min: 1, max: sideLimit, meaning: 'picture height in pixels' },
-  { name: 'channels', bits: 8, unit: 1, min: 1, max: 3, only: [1, 3], meaning: '1 = gray, 3 = RGB' },
-  { name: 'alpha', bits: 8, unit: 1, min: 0, max: 1, meaning: '1 = the file has an ALPH chunk' },
+  { name: 'flags', bits: 8, unit: 1, min: 0, max: 15, meaning: 'bits 0 (least significant) to 3' },
+  { name: 'channels', bits: 0, flag: 0, usual: 3, unit: 1, min: 1, max: 1, meaning: '1 = gray, 3 = RGB' },
+  { name: 'alpha', bits: 0, flag: 1, usual: 0, unit: 1, min: 1, max: 1, meaning: '1 = the file has alpha' },
+  { name: 'width', ...side, meaning: 'picture width in pixels' },
+  { name: 'height', ...side, meaning: 'picture height in pixels' },
   { name: 'modelId', bits: 64, unit: 'hex', min: 0, max: 0, meaning: "start of the model's SHA-256" },
   { name: 'quality', bits: 16, unit: 1 / 256, min: 0, max: 25600, meaning: 'quality 0..100, times 256' },
   { name: 'quantizer', bits: 8, unit: 1, min: 0, max: 255, meaning: 'quantizer id, see Quantizers' },
-  {
-    name: 'quantizerParameter',
-    bits: 16,
-    unit: 1,
-    min: 0,
-    max: u16,
-    meaning: '0 = default of the quantizer',
-  },
-  { name: 'tileSide', bits: 16, unit: 64, min: 0, max: u16, meaning: 'tile side / 64 pixels, 0 = one tile' },
-  { name: 'latentsChecksum', bits: 32, unit: 1, min: 0, max: u32, meaning: 'CRC32C over the tile checksums' },
+  { name: 'quantizerParameter', ...optional, flag: 2, unit: 1, meaning: '0 = default of the quantizer' },
+  { name: 'tileSide', ...optional, flag: 3, unit: 64, meaning: 'tile side / 64 pixels, 0 = one tile' },
 ]);
 
-/** Bytes of the header of version 1.0, the sum of its elements. */
-export const headerBytes = headerElements.reduce((sum, element) => sum + element.bits, 0) / 8;
+/** Bytes of the shortest header: elements with a flag left out, varints of one byte. */
+export const leastHeaderBytes = headerElements
+  .filter(({ flag }) => flag === undefined)
+  .reduce((sum, { bits }) => sum + (bits === 'varint' ? 1 : bits / 8), 0);
 
 type ErrorClass = new (message: string) => CodecError;
 
 /**
  * Read a header.
  *
- * @param payload payload of the HEAD chunk; longer than `headerBytes` only in a later minor version
- * @throws UnsupportedError for another major version or a quantizer id that is not registered
+ * @param payload the header's bytes; more than its elements take only in a later minor version
+ * @throws UnsupportedError for another major version, an unknown flag or a quantizer id that is not registered
  * @throws FormatError where the payload has the wrong length or a field is out of range
  * @example
  * const fields = { width: 9, height: 5, channels: 3, modelId: '0011223344556677', quality: 50, quantizer: 17,
- *   alpha: 0, quantizerParameter: 0, tileSide: 0, latentsChecksum: 0, ...formatVersion };
+ *   alpha: 0, quantizerParameter: 0, tileSide: 0, ...formatVersion };
  * readHeader(writeHeader(fields)).width; // => 9
  */
 export function readHeader(payload: Uint8Array): Header {
-  if (payload.length < 2) throw lengthError(payload.length);
   const [major, minor] = payload;
-  if (major !== formatVersion.major) {
-    throw new UnsupportedError(
-      `file has format version ${major}.${minor}, this decoder reads version ${formatVersion.major}.x (up to ${formatVersion.major}.${formatVersion.minor} in full)`,
-    );
-  }
-  const longer = payload.length > headerBytes && minor > formatVersion.minor;
-  if (payload.length !== headerBytes && !longer) throw lengthError(payload.length);
-
+  if (payload.length >= 2 && major !== formatVersion.major) throw otherVersion(`${major}.${minor}`);
   const values: Record<string, number | string> = {};
   let offset = 0;
   for (const element of headerElements) {
-    const bytes = payload.subarray(offset, offset + element.bits / 8);
-    values[element.name] =
-      element.unit === 'hex'
-        ? toHex(bytes)
-        : checkedField(element, toField(bytes), FormatError) * element.unit;
-    offset += bytes.length;
+    if (element.flag !== undefined && !(Number(values.flags) & (1 << element.flag))) {
+      values[element.name] = element.usual!;
+      continue;
+    }
+    const { value, end } = readElement(element, payload, offset);
+    values[element.name] = value;
+    offset = end;
   }
-  const header = values as unknown as Header;
+  if (payload.length !== offset && minor <= formatVersion.minor) {
+    throw new FormatError(`HEAD: expected ${offset} bytes, got ${payload.length}`);
+  }
+  const { flags: _, ...header } = values as unknown as Header & { flags: number };
   requireQuantizer(header.quantizer);
   return header;
 }
@@ -128,13 +121,13 @@ export function readHeader(payload: Uint8Array): Header {
  * Write a header.
  *
  * @param header all fields, within the ranges of `headerElements`
- * @returns `headerBytes` bytes, the payload of the HEAD chunk
+ * @returns the shortest bytes that say it
  * @throws UsageError where a value is out of range or between two steps of its field
  * @throws UnsupportedError for a version this library does not write or an unknown quantizer
  * @example
  * const fields = { width: 9, height: 5, channels: 3, modelId: '0011223344556677', quality: 50, quantizer: 17,
- *   alpha: 0, quantizerParameter: 0, tileSide: 0, latentsChecksum: 0, ...formatVersion };
- * writeHeader(fields).length; // => 31
+ *   alpha: 0, quantizerParameter: 0, tileSide: 0, ...formatVersion };
+ * writeHeader(fields).length; // => 16
  */
 export function writeHeader(header: Header): Uint8Array {
   const { major, minor } = header;
@@ -143,17 +136,22 @@ export function writeHeader(header: Header): Uint8Array {
       `format version ${major}.${minor} cannot be written, only ${formatVersion.major}.${formatVersion.minor}`,
     );
   }
-  const payload = new Uint8Array(headerBytes);
-  let offset = 0;
-  for (const element of headerElements) {
-    const bytes = payload.subarray(offset, offset + element.bits / 8);
-    const value = header[element.name];
-    if (element.unit === 'hex') putHex(bytes, element, value);
-    else putField(bytes, checkedField(element, Number(value) / element.unit, UsageError));
-    offset += bytes.length;
-  }
+  const values = { ...header, flags: 0 };
+  const written = headerElements.filter(
+    ({ name, flag, usual }) => flag === undefined || values[name] !== usual,
+  );
+  for (const { flag } of written) if (flag !== undefined) values.flags |= 1 << flag;
+  const bytes = written.flatMap((element) => Array.from(elementBytes(element, values[element.name])));
   requireQuantizer(header.quantizer);
-  return payload;
+  return Uint8Array.from(bytes);
+}
+
+/** The error of a reader that meets another major version. */
+export function otherVersion(version: string): UnsupportedError {
+  const { major, minor } = formatVersion;
+  return new UnsupportedError(
+    `file has format version ${version}, this decoder reads version ${major}.x (up to ${major}.${minor} in full)`,
+  );
 }
 
 /**
@@ -172,22 +170,22 @@ export function snapQuality(quality: number): number {
 }
 
 /**
- * A header as text, one `name: value` line per element, for `codec info`.
+ * A header as text, one line per value with its name in front.
  *
  * @example
  * const fields = { width: 9, height: 5, channels: 3, modelId: '0011223344556677', quality: 50, quantizer: 17,
- *   alpha: 0, quantizerParameter: 0, tileSide: 0, latentsChecksum: 255, ...formatVersion };
- * formatHeader(fields).split('\n').at(-1); // => 'latentsChecksum     0x000000ff'
+ *   alpha: 0, quantizerParameter: 0, tileSide: 0, ...formatVersion };
+ * formatHeader(fields).split('\n').at(-1); // => 'tileSide            0'
  */
 export function formatHeader(header: Header): string {
   const width = Math.max(...headerElements.map(({ name }) => name.length)) + 2;
-  const text = ({ name }: HeaderElement): string => {
-    const value = header[name];
-    if (name === 'latentsChecksum') return `0x${Number(value).toString(16).padStart(8, '0')}`;
-    if (name === 'quantizer') return `${value} (${quantizerName(Number(value)) ?? 'unknown'})`;
-    return String(value);
-  };
-  return headerElements.map((element) => element.name.padEnd(width) + text(element)).join('\n');
+  return headerElements
+    .flatMap(({ name }) => {
+      if (name === 'flags') return [];
+      const known = name === 'quantizer' ? ` (${quantizerName(header.quantizer) ?? 'unknown'})` : '';
+      return [`${name.padEnd(width)}${header[name]}${known}`];
+    })
+    .join('\n');
 }
 
 /**
@@ -197,32 +195,72 @@ export function formatHeader(header: Header): string {
  * headerTable().split('\n').length; // => 2 + headerElements.length
  */
 export function headerTable(): string {
-  const lines = ['| offset | bits | element | field | meaning |', '|---:|---:|---|---|---|'];
-  let offset = 0;
+  const lines = [
+    '| bits | element | flag | field | without flag | meaning |',
+    '|---:|---|---:|---|---:|---|',
+  ];
   for (const element of headerElements) {
-    lines.push(
-      `| ${offset} | ${element.bits} | ${element.name} | ${expectation(element)} | ${element.meaning} |`,
-    );
-    offset += element.bits / 8;
+    const { bits, name, flag = '', usual = '', meaning } = element;
+    lines.push(`| ${bits} | ${name} | ${flag} | ${range(element)} | ${usual} | ${meaning} |`);
   }
   return lines.join('\n');
 }
 
-function lengthError(length: number): FormatError {
-  return new FormatError(`HEAD: expected ${headerBytes} bytes, got ${length}`);
+function range({ unit, min, max }: HeaderElement): string {
+  if (unit === 'hex') return 'any';
+  return min === max ? `${min}` : `${min}..${max}`;
 }
 
-function expectation({ unit, min, max, only }: HeaderElement): string {
-  if (unit === 'hex') return 'any';
-  return only ? only.join(' or ') : `${min}..${max}`;
+/** The value of an element whose field starts at an offset, and the offset behind it. */
+function readElement(
+  element: HeaderElement,
+  payload: Uint8Array,
+  offset: number,
+): { value: number | string; end: number } {
+  const { name, bits, unit, min } = element;
+  if (bits === 'varint') {
+    const { value: field, end } = readVarint(payload, offset, `header ${name}`);
+    return { value: fieldValue(element, field), end };
+  }
+  const end = offset + bits / 8;
+  if (end > payload.length) {
+    throw new FormatError(`HEAD: expected at least ${end} bytes, for ${name}, got ${payload.length}`);
+  }
+  const bytes = payload.subarray(offset, end);
+  if (unit === 'hex') return { value: toHex(bytes), end };
+  const field = bits === 0 ? min : bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+  return { value: fieldValue(element, field), end };
+}
+
+function fieldValue(element: HeaderElement, field: number): number {
+  if (element.name === 'flags') requireKnownFlags(element, field);
+  return checkedField(element, field, FormatError) * Number(element.unit);
+}
+
+/** Bits above the largest number of known flags mean nothing yet, and may mean anything later. */
+function requireKnownFlags({ max }: HeaderElement, field: number): void {
+  const unknown = [...'01234567'].filter((bit) => field & ~max & (1 << Number(bit)));
+  if (unknown.length === 0) return;
+  throw new UnsupportedError(
+    `header flags: expected no others than bits 0 to 3, got bit ${unknown.join(', ')}: a later version made the file`,
+  );
+}
+
+function elementBytes(element: HeaderElement, value: number | string): Uint8Array {
+  const { bits, unit } = element;
+  if (unit === 'hex') return hexBytes(element, value);
+  const field = checkedField(element, Number(value) / unit, UsageError);
+  if (bits === 'varint') return varint(field);
+  return Uint8Array.from({ length: bits / 8 }, (_, i) => field >>> (bits - 8 - 8 * i));
 }
 
 function checkedField(element: HeaderElement, field: number, Class: ErrorClass): number {
-  const { name, min, max, only, unit } = element;
-  const inRange = Number.isInteger(field) && field >= min && field <= max;
-  if (inRange && (!only || only.includes(field))) return field;
+  const { name, min, max, unit, usual } = element;
+  if (Number.isInteger(field) && field >= min && field <= max) return field;
+  const expected =
+    Class === UsageError && usual !== undefined ? `${usual} or ${range(element)}` : range(element);
   const steps = unit === 1 ? '' : ` (in units of ${unit === 64 ? '64 pixels' : '1/256'})`;
-  throw new Class(`header ${name}: expected ${expectation(element)}${steps}, got ${field}`);
+  throw new Class(`header ${name}: expected ${expected}${steps}, got ${field}`);
 }
 
 function requireQuantizer(id: number): void {
@@ -231,22 +269,16 @@ function requireQuantizer(id: number): void {
   throw new UnsupportedError(`header quantizer: expected one of ${known.join(', ')}, got unknown id ${id}`);
 }
 
-function toField(bytes: Uint8Array): number {
-  return bytes.reduce((sum, byte) => sum * 256 + byte, 0);
-}
-
-function putField(bytes: Uint8Array, field: number): void {
-  for (let i = bytes.length - 1, rest = field; i >= 0; i--, rest = Math.floor(rest / 256))
-    bytes[i] = rest % 256;
-}
-
 function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-function putHex(bytes: Uint8Array, { name, bits }: HeaderElement, value: number | string): void {
-  if (typeof value !== 'string' || value.length !== bits / 4 || !/^[0-9a-f]*$/.test(value)) {
-    throw new UsageError(`header ${name}: expected ${bits / 4} lower-case hex digits, got "${value}"`);
+function hexBytes({ name, bits }: HeaderElement, value: number | string): Uint8Array {
+  const digits = Number(bits) / 4;
+  if (typeof value !== 'string' || value.length !== digits || !/^[0-9a-f]*$/.test(value)) {
+    throw new UsageError(`header ${name}: expected ${digits} lower-case hex digits, got "${value}"`);
   }
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(value.slice(2 * i, 2 * i + 2), 16);
+  return Uint8Array.from({ length: digits / 2 }, (_, i) =>
+    Number.parseInt(value.slice(2 * i, 2 * i + 2), 16),
+  );
 }

@@ -8,8 +8,9 @@
 export { crc32c, crc32cOfIntegers } from '../../src/io/crc32c.js';
 export {
   type Chunk,
+  chunkBytes,
   chunkIsIntact,
-  chunkOverhead,
+  chunkNames,
   fileExtension,
   hasSignature,
   isCritical,
@@ -17,6 +18,7 @@ export {
   putChunk,
   readChunk,
   signature,
+  tieOfTile,
 } from './chunks.js';
 export {
   type Container,
@@ -38,14 +40,14 @@ export {
   formatVersion,
   type Header,
   type HeaderElement,
-  headerBytes,
   headerElements,
   headerTable,
+  leastHeaderBytes,
   readHeader,
   snapQuality,
   writeHeader,
 } from './header.js';
-export { checkPixelLimit, defaultMaxPixels, type Info, readInfo } from './info.js';
+export { checkPixelLimit, defaultMaxPixels, type Head, type Info, readHead, readInfo } from './info.js';
 export { pictureChecksum } from './latents-checksum.js';
 export { isTrellisCoded, type QuantizerName, quantizerIds, quantizerName } from './quantizer-ids.js';
 export {
@@ -61,3 +63,4 @@ export {
   tiles,
   tilesOfRegion,
 } from './tile-grid.js';
+export { readVarint, varint, varintBytes, varintLimit } from './varint.js';

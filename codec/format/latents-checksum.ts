@@ -1,9 +1,9 @@
 /**
  * Checksums of decoded latents (docs/FORMAT.md, "Checksums").
  *
- * Every tile carries the CRC32C of the integers its entropy segment decodes to; the header carries the CRC32C
- * of those. A decoder that arrives at other integers (another model, a machine that computes differently)
- * then says so instead of showing a wrong picture, and a tile of another file cannot slip in.
+ * Every tile carries the CRC32C of the integers its entropy segment decodes to. A decoder that arrives at other
+ * integers (another model, a machine that computes differently) then says so instead of showing a wrong picture.
+ * The checksum of a picture is made of those of its tiles, and stands in no file: it is what people compare.
  */
 
 import { crc32c } from '../../src/io/crc32c.js';

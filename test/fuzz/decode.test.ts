@@ -25,7 +25,16 @@ import { createImage, type Image } from '../../src/io/image.js';
 import { encodePng } from '../../src/io/png.js';
 import { goldenCases, readGolden, tinyModel } from '../golden/cases.js';
 import { hash, hashStream, picture } from '../golden/pictures.js';
-import { damageBytes, editChunks, type Next, putTogether, randomBytes, takeApart } from './mutations.js';
+import {
+  damageBytes,
+  editChunks,
+  type Next,
+  putTogether,
+  randomBytes,
+  spoilLength,
+  takeApart,
+  withElements,
+} from './mutations.js';
 
 const maxPixels = 2 ** 14;
 /** Generous: a case takes a few milliseconds on an idle machine, and machines that test are not idle. */
@@ -118,13 +127,13 @@ describe('damaged files', { timeout: 300_000 }, () => {
 
   it('give an error when a segment is random bytes behind a sound header (2000 cases)', async () => {
     await cases(3, 2000, async (next) => {
-      const chunks = takeApart(pick(originals, next).file);
+      const { head, chunks } = takeApart(pick(originals, next).file);
       const noisy = chunks.map(({ type, payload }) =>
-        type === 'TILE'
-          ? { type, payload: Uint8Array.of(...payload.subarray(0, 8), ...randomBytes(next() % 400, next)) }
+        type === 'T'
+          ? { type, payload: Uint8Array.of(...payload.subarray(0, 4), ...randomBytes(next() % 400, next)) }
           : { type, payload },
       );
-      expect(await checkedOutcome(putTogether(noisy))).toBeInstanceOf(Error);
+      expect(await checkedOutcome(putTogether({ head, chunks: noisy }))).toBeInstanceOf(Error);
     });
   });
 
@@ -137,15 +146,24 @@ describe('damaged files', { timeout: 300_000 }, () => {
   });
 
   it('give an error for arbitrary lists of chunks (1000 cases)', async () => {
-    const types = fc.constantFrom('HEAD', 'TILE', 'TEND', 'ALPH', 'iccp', 'exif', 'xmp ', 'text', 'zzzz');
+    const { head } = takeApart(originals[0].file);
+    const heads = fc.oneof(fc.constant(head), fc.uint8Array({ maxLength: 64 }));
+    const types = fc.constantFrom('T', 'A', 'i', 'e', 'x', 't', 'z', 'Z');
     const chunk = fc.record({ type: types, payload: fc.uint8Array({ maxLength: 64 }) });
-    const lists = fc.array(chunk, { maxLength: 8 });
+    const files = fc.record({ head: heads, chunks: fc.array(chunk, { maxLength: 8 }) });
     await fc.assert(
-      fc.asyncProperty(lists, async (chunks) => {
-        expect(await outcome(putTogether(chunks))).toBeInstanceOf(Error);
+      fc.asyncProperty(files, async (file) => {
+        expect(await outcome(putTogether(file))).toBeInstanceOf(Error);
       }),
       { numRuns: 1000, seed: 5 },
     );
+  });
+
+  it('give an error when a length is no varint, has a longer form, is wrong or breaks off (4000 cases)', async () => {
+    await cases(9, 4000, async (next) => {
+      const result = await outcome(spoilLength(pick(originals, next).file, next));
+      expect([FormatError, IntegrityError].some((type) => result instanceof type)).toBe(true);
+    });
   });
 
   it('leave nothing behind: the files they were made from still decode to the same pictures', async () => {
@@ -228,12 +246,10 @@ describe('sound files with hostile content', () => {
   it('says so where the quantizer is another one than the header names (200 cases)', async () => {
     await cases(8, 200, async (next) => {
       const original = pick(originals, next);
-      const [head, ...rest] = takeApart(original.file);
-      const payload = head.payload.slice();
-      const other = quantizerIds[pick(quantizerNames, next)];
-      if (other === payload[22]) return;
-      payload[22] = other;
-      const result = await checkedOutcome(putTogether([{ ...head, payload }, ...rest]));
+      const { head, chunks } = takeApart(original.file);
+      const other = withElements(head, { quantizer: [quantizerIds[pick(quantizerNames, next)]] });
+      if (other.every((byte, k) => byte === head[k])) return;
+      const result = await checkedOutcome(putTogether({ head: other, chunks }));
       // Scalar quantizers may share tables and steps; then only values differ that offsets move.
       if (!(result instanceof Error)) expect(result.width).toBe(original.image.width);
       else expect([FormatError, IntegrityError].some((type) => result instanceof type)).toBe(true);
@@ -242,7 +258,7 @@ describe('sound files with hostile content', () => {
 });
 
 describe('declared sizes', () => {
-  const header: Omit<Header, 'major' | 'minor' | 'alpha' | 'latentsChecksum' | 'modelId'> = {
+  const header: Omit<Header, 'major' | 'minor' | 'alpha' | 'modelId'> = {
     width: 1,
     height: 1,
     channels: 3,
@@ -269,12 +285,13 @@ describe('declared sizes', () => {
   });
 
   it('are held against the length of the file before tiles are counted', async () => {
-    const parts = takeApart(
+    const { head, chunks } = takeApart(
       writeContainer({ header: { ...header, modelId: model.id, width: 128, height: 128 }, tiles: [tile] }),
     );
-    const head = new DataView(parts[0].payload.buffer, parts[0].payload.byteOffset);
-    head.setUint16(25, 1);
-    await expect(decodeTiny(putTogether(parts))).rejects.toThrow(/at least \d+ bytes for 4 tiles/);
+    const tiled = withElements(head, { flags: [8], tileSide: [0, 1] });
+    await expect(decodeTiny(putTogether({ head: tiled, chunks }))).rejects.toThrow(
+      /at least \d+ bytes for 4 tiles/,
+    );
   });
 
   it('are refused by the size of a tile, even without a limit on pixels', async () => {

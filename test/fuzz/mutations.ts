@@ -1,17 +1,21 @@
 /**
  * Damage for .tlc files, seeded: the same generator gives the same damage everywhere.
  *
- * `damageBytes` works on the file as bytes and leaves checksums alone. `editChunks` takes a file apart, damages chunks,
- * fields, tiles or the alpha PNG, and puts it together again with every CRC32C corrected (and usually the header's checksum over
- * the tiles too), so that the damage gets past the container and reaches what lies behind it.
+ * `damageBytes` works on the file as bytes and leaves checksums alone. `editChunks` takes a file apart, damages header,
+ * chunks, tiles or the alpha PNG, and puts it together again with every CRC32C corrected (and usually tiles tied to the
+ * new header and their new places too), so that the damage gets past the container and reaches what lies behind it.
+ * `spoilLength` writes one length in a way that is no varint or not the right one. Files are written here byte by byte
+ * and not by codec/format, which would refuse to.
  */
 import {
-  chunkOverhead,
+  crc32c,
+  type HeaderElement,
   headerElements,
-  pictureChecksum,
-  putChunk,
   readChunk,
+  readHead,
   signature,
+  tieOfTile,
+  varint,
 } from '../../codec/format/index.js';
 import { crc32 } from '../../src/io/png-chunks.js';
 
@@ -23,25 +27,47 @@ export interface PlainChunk {
   readonly payload: Uint8Array;
 }
 
-/** The chunks of an undamaged file, as copies. */
-export function takeApart(file: Uint8Array): PlainChunk[] {
+/** What a file is made of, without checksums. */
+export interface PlainFile {
+  /** The header. */
+  readonly head: Uint8Array;
+  readonly chunks: readonly PlainChunk[];
+}
+
+/** The header and the chunks of an undamaged file, as copies. */
+export function takeApart(file: Uint8Array): PlainFile {
   const chunks: PlainChunk[] = [];
-  for (let offset = signature.length; offset < file.length; ) {
+  const { end: start } = readHead(file);
+  for (let offset = start; offset < file.length; ) {
     const { type, payload, end } = readChunk(file, offset);
     chunks.push({ type, payload: payload.slice() });
     offset = end;
   }
-  return chunks;
+  return { head: file.slice(signature.length + 1, start - 4), chunks };
 }
 
-/** A file of these chunks, each with the CRC32C of what it holds. */
-export function putTogether(chunks: readonly PlainChunk[]): Uint8Array {
-  const length = chunks.reduce((sum, { payload }) => sum + payload.length + chunkOverhead, signature.length);
-  const file = new Uint8Array(length);
-  file.set(signature);
-  let offset = signature.length;
-  for (const { type, payload } of chunks) offset = putChunk(file, offset, type, [payload]);
-  return file;
+interface Spelling {
+  /** CRC32C of the header that tiles are tied to; by default that of the file. */
+  readonly headCrc?: number;
+  /** Writes the length of the header (place 0) and of the chunks (from place 1). */
+  readonly length?: (length: number, place: number) => ArrayLike<number>;
+}
+
+/** A file of these parts, each with the CRC32C of what it holds, tiles in the places where they stand. */
+export function putTogether({ head, chunks }: PlainFile, spelling: Spelling = {}): Uint8Array {
+  const { headCrc = crc32c(head), length = varint } = spelling;
+  const bytes: number[] = [...signature];
+  const put = (type: readonly number[], payload: Uint8Array, place: number, tie = 0): void => {
+    for (const part of [type, length(payload.length, place), payload]) bytes.push(...Array.from(part));
+    const crc = crc32c(payload, crc32c(Uint8Array.from(type), tie));
+    bytes.push(crc >>> 24, (crc >>> 16) & 255, (crc >>> 8) & 255, crc & 255);
+  };
+  put([], head, 0);
+  let index = 0;
+  for (const [k, { type, payload }] of chunks.entries()) {
+    put([type.charCodeAt(0)], payload, k + 1, type === 'T' ? tieOfTile(headCrc, index++) : 0);
+  }
+  return Uint8Array.from(bytes);
 }
 
 export function splice(
@@ -108,36 +134,88 @@ const fieldValues = [
   2 ** 31,
 ];
 
-function editHeader(payload: Uint8Array, next: Next): Uint8Array {
-  if (next() % 8 === 0) return damageBytes(payload, next);
-  const copy = payload.slice();
+type ElementName = HeaderElement['name'];
+
+/** The bytes of a header's elements as its flags have them; a damaged header gives what there is of them. */
+function elementsOf(head: Uint8Array): Map<ElementName, Uint8Array> {
+  const found = new Map<ElementName, Uint8Array>();
+  let offset = 0;
+  for (const { name, bits, flag } of headerElements) {
+    const flags = found.get('flags')?.[0] ?? 0;
+    if (bits === 0 || (flag !== undefined && !((flags >> flag) & 1))) continue;
+    let end = offset;
+    if (bits !== 'varint') end += bits / 8;
+    else while (end < offset + 5 && head[end++] >= 128);
+    found.set(name, head.slice(offset, end));
+    offset = end;
+  }
+  return found;
+}
+
+/** A header with other bytes for some elements; the rest of its bytes follow in file order, whatever the flags say. */
+export function withElements(
+  head: Uint8Array,
+  change: Partial<Record<ElementName, ArrayLike<number>>>,
+): Uint8Array {
+  const elements = elementsOf(head);
+  return Uint8Array.from(
+    headerElements.flatMap(({ name }) => Array.from(change[name] ?? elements.get(name) ?? [])),
+  );
+}
+
+/** Five bytes of a number too large, six bytes, a longer form than needed, or one without end. */
+function noVarint(value: number, next: Next): number[] {
+  const bytes = [...varint(value)];
+  switch (next() % 4) {
+    case 0:
+      return [0x88 + (next() % 0x78), 0x80 + (next() % 128), 0x80, 0x80, next() & 127];
+    case 1:
+      return [0x81 + (next() % 0x7f), 0x80, 0x80, 0x80, 0x80, ...bytes];
+    case 2:
+      return [...new Array<number>(1 + (next() % 5)).fill(0x80), ...bytes];
+    default:
+      return new Array<number>(5 + (next() % 4)).fill(0xff);
+  }
+}
+
+function elementBytes({ name, bits, max }: HeaderElement, next: Next): number[] {
+  if (name === 'flags') return [next() % 8 ? next() % (max + 1) : next() & 255];
+  const value = next() % 4 === 0 ? next() : fieldValues[next() % fieldValues.length];
+  if (bits === 'varint') return next() % 8 ? [...varint(value % 2 ** 31)] : noVarint(value % 2 ** 31, next);
+  return Array.from({ length: bits / 8 }, (_, k) => (k < bits / 8 - 4 ? 0 : value >>> (bits - 8 - 8 * k)));
+}
+
+function editHeader(head: Uint8Array, next: Next): Uint8Array {
+  if (next() % 8 === 0) return damageBytes(head, next);
+  const change: Partial<Record<ElementName, number[]>> = {};
   for (let n = next() % 3; n >= 0; n--) {
     // The version comes first; most other versions would only be refused early.
-    const index = next() % 16 ? 2 + (next() % (headerElements.length - 2)) : next() % 2;
-    const offset = headerElements.slice(0, index).reduce((sum, { bits }) => sum + bits / 8, 0);
-    const bytes = headerElements[index].bits / 8;
+    const element = headerElements[next() % 16 ? 2 + (next() % (headerElements.length - 2)) : next() % 2];
     // So would most other models.
-    if (headerElements[index].unit === 'hex' && next() % 8 !== 0) continue;
-    const value = next() % 4 === 0 ? next() : fieldValues[next() % fieldValues.length];
-    for (let k = 0; k < bytes; k++) copy[offset + k] = k < bytes - 4 ? 0 : value >>> (8 * (bytes - 1 - k));
+    if (element.unit === 'hex' && next() % 8 !== 0) continue;
+    change[element.name] = elementBytes(element, next);
+    if (element.flag === undefined || next() % 8 === 0) continue;
+    // The flag that says so, mostly.
+    const flags = change.flags?.[0] ?? elementsOf(head).get('flags')?.[0] ?? 0;
+    change.flags = [flags | (1 << element.flag)];
   }
-  return copy;
+  return withElements(head, change);
 }
 
 function editTile(payload: Uint8Array, next: Next): Uint8Array {
-  const segment = payload.subarray(8);
+  const segment = payload.subarray(4);
   switch (next() % 8) {
     case 0:
-      return splice(payload, 0, 4, [0, 0, 0, next() % 4]);
+      return payload.subarray(0, next() % 8);
     case 1:
-      return splice(payload, 4, 4, randomBytes(4, next));
+      return splice(payload, 0, 4, randomBytes(4, next));
     case 2:
-      return splice(payload, 8, segment.length, randomBytes(next() % 64, next));
+      return splice(payload, 4, segment.length, randomBytes(next() % 64, next));
     case 3:
       // The coder's first state alone.
-      return splice(payload, 8, 4, [next() & 0x7f, next() & 255, next() & 255, next() & 255]);
+      return splice(payload, 4, 4, [next() & 0x7f, next() & 255, next() & 255, next() & 255]);
     default:
-      return splice(payload, 8, segment.length, damageBytes(segment, next));
+      return splice(payload, 4, segment.length, damageBytes(segment, next));
   }
 }
 
@@ -165,12 +243,11 @@ function pngChunkOf(body: Uint8Array): Uint8Array {
   return chunk;
 }
 
-const chunkTypes = ['HEAD', 'TILE', 'TEND', 'ALPH', 'iccp', 'exif', 'xmp ', 'text', 'abcd', 'ABCD', 'TILF'];
+const chunkTypes = ['T', 'A', 'i', 'e', 'x', 't', 'z', 'Z'];
 
 function editPayload({ type, payload }: PlainChunk, next: Next): PlainChunk {
-  if (type === 'HEAD') return { type, payload: editHeader(payload, next) };
-  if (type === 'TILE') return { type, payload: editTile(payload, next) };
-  if (type === 'ALPH') return { type, payload: editPng(payload, next) };
+  if (type === 'T') return { type, payload: editTile(payload, next) };
+  if (type === 'A') return { type, payload: editPng(payload, next) };
   return { type, payload: damageBytes(payload, next) };
 }
 
@@ -191,7 +268,7 @@ function editList(chunks: PlainChunk[], next: Next, foreign: readonly PlainChunk
     }
     case 3: {
       const type = chunkTypes[next() % chunkTypes.length];
-      chunks.splice(1 + (next() % chunks.length), 0, { type, payload: randomBytes(next() % 40, next) });
+      chunks.splice(next() % (chunks.length + 1), 0, { type, payload: randomBytes(next() % 40, next) });
       return;
     }
     case 4:
@@ -203,33 +280,48 @@ function editList(chunks: PlainChunk[], next: Next, foreign: readonly PlainChunk
 }
 
 /** Parts of a file by how often they are damaged: what is parsed deeply the most. */
-const targets = ['TILE', 'TILE', 'TILE', 'TILE', 'HEAD', 'HEAD', 'HEAD', 'ALPH', 'any', 'list'] as const;
+const targets = ['T', 'T', 'T', 'T', 'head', 'head', 'head', 'A', 'any', 'list'] as const;
 
-function edit(chunks: PlainChunk[], next: Next, foreign: readonly PlainChunk[]): void {
+function edit({ head, chunks }: PlainFile, next: Next, foreign: readonly PlainChunk[]): PlainFile {
   const target = targets[next() % targets.length];
-  const candidates = [...chunks.keys()].filter((k) => target === 'any' || chunks[k].type === target);
-  if (candidates.length === 0) editList(chunks, next, foreign);
+  if (target === 'head') return { head: editHeader(head, next), chunks };
+  const edited = [...chunks];
+  const candidates = [...edited.keys()].filter((k) => target === 'any' || edited[k].type === target);
+  if (candidates.length === 0) editList(edited, next, foreign);
   else {
     const at = candidates[next() % candidates.length];
-    chunks[at] = editPayload(chunks[at], next);
+    edited[at] = editPayload(edited[at], next);
   }
+  return { head, chunks: edited };
 }
 
-/** Writes the checksum over the tiles into the header, where there is a header of the usual length. */
-export function tieTiles(chunks: PlainChunk[]): void {
-  const head = chunks.find(({ type, payload }) => type === 'HEAD' && payload.length >= 31);
-  if (!head) return;
-  const tiles = chunks.filter(({ type, payload }) => type === 'TILE' && payload.length >= 8);
-  const checksums = tiles.map(({ payload }) => new DataView(payload.buffer, payload.byteOffset).getUint32(4));
-  new DataView(head.payload.buffer, head.payload.byteOffset).setUint32(27, pictureChecksum(checksums));
-}
-
-/** Damages one to three places of a file and corrects the checksums. */
+/** Damages one to three places of a file and corrects the checksums; some tiles stay tied to the header before. */
 export function editChunks(file: Uint8Array, next: Next, foreign: Uint8Array): Uint8Array {
-  const chunks = takeApart(file);
-  const others = takeApart(foreign);
-  for (let n = next() % 8 ? 0 : 2; n >= 0 && chunks.length > 0; n--) edit(chunks, next, others);
-  const own = chunks.map(({ type, payload }) => ({ type, payload: payload.slice() }));
-  if (next() % 8 !== 0) tieTiles(own);
-  return putTogether(own);
+  const original = takeApart(file);
+  const others = takeApart(foreign).chunks;
+  let parts = original;
+  for (let n = next() % 8 ? 0 : 2; n >= 0 && parts.chunks.length > 0; n--) parts = edit(parts, next, others);
+  return putTogether(parts, next() % 8 ? {} : { headCrc: crc32c(original.head) });
+}
+
+/** The file with one of its lengths in no or a longer form of a varint, wrong, or broken off. */
+export function spoilLength(file: Uint8Array, next: Next): Uint8Array {
+  const parts = takeApart(file);
+  const places = [parts.head, ...parts.chunks.map(({ payload }) => payload)];
+  const chosen = next() % places.length;
+  if (next() % 4 === 0) {
+    // Everything before the chosen length, with the type of its chunk, and not all of the length.
+    const before = putTogether({ head: parts.head, chunks: parts.chunks.slice(0, Math.max(0, chosen - 1)) });
+    const type = chosen === 0 ? [] : [parts.chunks[chosen - 1].type.charCodeAt(0)];
+    const length = varint(places[chosen].length);
+    const start = chosen === 0 ? signature : before;
+    return Uint8Array.of(...start, ...type, ...length.subarray(0, next() % length.length));
+  }
+  const wrong = next() % 4 === 0;
+  return putTogether(parts, {
+    length: (length, place) => {
+      if (place !== chosen) return varint(length);
+      return wrong ? varint(length + 1 + (next() % 2 ** (next() % 31))) : noVarint(length, next);
+    },
+  });
 }

@@ -7,8 +7,8 @@
  * at the right and bottom; metadata; pictures with no information and with as much as possible (escape codes).
  */
 import { readFileSync } from 'node:fs';
+import type { DecodeReport } from '../../codec/decode.js';
 import type { EncodeOptions } from '../../codec/encode.js';
-import type { Header } from '../../codec/format/index.js';
 import { loadModel } from '../../codec/model/load.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import type { Channels, Image, ImageMetadata } from '../../src/io/image.js';
@@ -126,7 +126,7 @@ export const goldenCases: readonly GoldenCase[] = [
 
 /** What checksums.json says of one file. */
 export interface GoldenChecksums {
-  /** The header's latents checksum, 8 hex digits. */
+  /** CRC32C over the tiles' latents checksums, 8 hex digits. */
   readonly latents: string;
   /** SHA-256 of the samples that the wasm engine decodes, alpha included. */
   readonly pixels: string;
@@ -138,7 +138,8 @@ export interface GoldenRecord {
   readonly files: Readonly<Record<string, GoldenChecksums>>;
 }
 
-export const hexChecksum = (header: Header): string => header.latentsChecksum.toString(16).padStart(8, '0');
+export const hexChecksum = ({ latentsChecksum }: DecodeReport): string =>
+  latentsChecksum.toString(16).padStart(8, '0');
 
 export function readGolden(name: string): Uint8Array {
   return new Uint8Array(readFileSync(new URL(name, goldenFolder)));

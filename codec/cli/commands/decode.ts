@@ -49,6 +49,7 @@ async function run(context: Context, input: string, output: string, options: Opt
   const {
     image,
     header,
+    latentsChecksum,
     seconds: times,
     engine: used,
   } = await about(name, () => decodeWithReport(encoded, { model, engine, threads, maxPixels }));
@@ -81,7 +82,7 @@ async function run(context: Context, input: string, output: string, options: Opt
       bitsPerPixel: (8 * encoded.length) / (width * height),
       engine: used,
       // The decoder has compared it with the integers that it decoded.
-      latentsChecksum: header.latentsChecksum,
+      latentsChecksum,
       seconds: elapsed,
       stages: times,
     });

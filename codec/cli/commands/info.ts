@@ -1,5 +1,6 @@
 /** `codec info`: what a .tlc file says about itself. Reads and checks the whole file, decodes nothing. */
 import type { Command } from 'commander';
+import { chunkNames } from '../../format/index.js';
 import { type ChunkInfo, type FileInfo, info } from '../../info.js';
 import { bundledModels, loadModel } from '../../model/load.js';
 import { about, type Context, inputName } from '../context.js';
@@ -27,7 +28,7 @@ function chunkSummary(chunks: readonly ChunkInfo[]): string {
   return [...byType]
     .map(
       ([type, entry]) =>
-        `${entry.number > 1 ? `${entry.number} x ` : ''}${type.trim()} ${count(entry.bytes)}`,
+        `${entry.number > 1 ? `${entry.number} x ` : ''}${chunkNames[type] ?? type} ${count(entry.bytes)}`,
     )
     .join(', ');
 }
@@ -65,7 +66,10 @@ export function addInfo(program: Command, context: Context): void {
         ['latents', `checksum ${found.latentsChecksum.toString(16).padStart(8, '0')}`],
         ...(carried.length > 0 ? [['metadata', `${carried.join(', ')} bytes`] as [string, string]] : []),
         ...metadata.text.map(({ key, value }): [string, string] => [`text ${key}`, value]),
-        ['chunks', `${chunkSummary(found.chunks)} bytes, signature ${found.signatureBytes}`],
+        [
+          'chunks',
+          `${chunkSummary(found.chunks)} bytes, header ${found.headerBytes}, signature ${found.signatureBytes}`,
+        ],
       ];
       for (const line of pairs(rows)) context.print(`  ${line}`);
     });

@@ -126,14 +126,15 @@ describe('codec info', () => {
     const info = JSON.parse(out);
     expect(info.bytes).toBe((await stat(path('a.tlc'))).size);
     const chunks = info.chunks as { type: string; bytes: number }[];
-    expect(chunks.reduce((sum, chunk) => sum + chunk.bytes, info.signatureBytes)).toBe(info.bytes);
-    expect(chunks.filter(({ type }) => type === 'TILE')).toHaveLength(6);
+    const before = info.signatureBytes + info.headerBytes;
+    expect(chunks.reduce((sum, chunk) => sum + chunk.bytes, before)).toBe(info.bytes);
+    expect(chunks.filter(({ type }) => type === 'T')).toHaveLength(6);
     expect(info).toMatchObject({
       width: 150,
       height: 90,
       channels: 4,
       alpha: true,
-      format: '1.0',
+      format: '2.0',
       quality: 8525 / 256,
       quantizer: 'tcq1024',
       tiles: { count: 6, columns: 3, rows: 2 },
@@ -142,6 +143,6 @@ describe('codec info', () => {
     expect(info.modelId).toBe(JSON.parse(models)[0].id);
     const text = await works(['info', path('a.tlc')]);
     expect(text.out).toContain('150 x 90, RGB with alpha');
-    expect(text.out).toContain('6 x TILE');
+    expect(text.out).toMatch(/alpha [\d,]+, 6 x tile [\d,]+ bytes, header 24, signature 8/);
   });
 });

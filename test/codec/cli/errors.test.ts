@@ -1,13 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import {
-  putChunk,
-  readContainer,
-  readHeader,
-  writeContainer,
-  writeHeader,
-} from '../../../codec/format/index.js';
+import { crc32c, readContainer, writeContainer } from '../../../codec/format/index.js';
 import { codec, fails, model, picture, small, temporaryFolder, works } from './support.js';
 
 const { path, files, png } = temporaryFolder();
@@ -45,14 +39,15 @@ describe('files that cannot be decoded', () => {
 
   it('refuses another version', async () => {
     const newer = file.slice();
-    newer[16] = 2;
+    newer[9] = 3;
     // The checksum is checked first: what is damaged is not called new.
     await refuses(newer, /damaged/);
     await writeFile(path('a.tlc'), file);
-    const header = writeHeader(readHeader(file.subarray(16, 47)));
-    header[0] = 2;
-    putChunk(newer, 8, 'HEAD', [header]);
-    await refuses(newer, /format version 2\.0, this decoder reads version 1\.x/);
+    const end = 9 + file[8];
+    new DataView(newer.buffer).setUint32(end, crc32c(newer.subarray(9, end)));
+    await refuses(newer, /format version 3\.0, this decoder reads version 2\.x/);
+    newer.set(new TextEncoder().encode('HEAD'), 8);
+    await refuses(newer, /format version 1\.x, this decoder reads version 2\.x/);
   });
 
   it('refuses another model, and says which one', async () => {

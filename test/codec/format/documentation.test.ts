@@ -3,10 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as format from '../../../codec/format/index.js';
 import {
+  chunkNames,
   crc32cOfIntegers,
+  headerElements,
   headerTable,
+  leastHeaderBytes,
   quantizerIds,
   signature,
+  varint,
   writeContainer,
 } from '../../../codec/format/index.js';
 import { quantizerOf as quantizerOfName } from '../../../codec/quantizers/registry.js';
@@ -45,6 +49,48 @@ describe('documentation', () => {
   it('shows the signature', () => {
     const bytes = signature.map((byte) => byte.toString(16).toUpperCase().padStart(2, '0')).join(' ');
     expect(documentation).toContain(bytes);
+  });
+
+  it('lists every type of chunk that is known', () => {
+    const listed = [
+      ...documentation.matchAll(/^\| ((?:`\w` ?)+)\| ([\w, ]+) \| .* \| .* \| .* \|$/gm),
+    ].flatMap(([, types, names]) =>
+      names.split(', ').map((name, k) => [types.replaceAll('`', '').split(' ')[k], name.trim()]),
+    );
+    expect(Object.fromEntries(listed)).toEqual(chunkNames);
+  });
+
+  it('shows numbers as varints', () => {
+    const [line] = documentation.match(/^ {4}127 {4}7F.*$/m)!;
+    const shown = [...line.matchAll(/(\d+) {4}((?:[0-9A-F]{2} ?)+)/g)];
+    expect(shown.length).toBe(4);
+    for (const [, number, bytes] of shown) {
+      expect(Buffer.from(varint(Number(number))).toString('hex')).toBe(
+        bytes.replaceAll(' ', '').toLowerCase(),
+      );
+    }
+  });
+
+  it('counts the bytes of headers and of what frames a segment', () => {
+    const largest = headerElements.reduce((sum, { bits }) => sum + (bits === 'varint' ? 5 : bits / 8), 0);
+    expect(documentation).toContain(`It has ${leastHeaderBytes} to ${largest} bytes in version 2.0`);
+    expect(documentation).toContain(
+      `first ${leastHeaderBytes + 13} to ${largest + 13} bytes of a file tell everything`,
+    );
+    const [, framing, shortest, longest, least, most] =
+      /takes (\d+) bytes besides its entropy segment where its sides have (\d+) to (\d+) pixels and the segment\s+(\d+) to (\d+) bytes/
+        .exec(documentation)!
+        .map(Number);
+    const framed = (side: number, bytes: number): number => {
+      const header = { ...picture(), width: side, height: side, tileSide: 0 };
+      const tiles = [{ latentsChecksum: 0, segment: new Uint8Array(bytes) }];
+      return writeContainer({ header, tiles }).length - bytes;
+    };
+    for (const side of [shortest, longest]) {
+      for (const bytes of [least, most]) expect(framed(side, bytes)).toBe(framing);
+    }
+    expect([framed(shortest, least - 1), framed(longest, most + 1)]).toEqual([framing - 1, framing + 1]);
+    expect([framed(shortest - 1, least), framed(longest + 1, most)]).toEqual([framing - 2, framing + 2]);
   });
 
   it('prints the state machines that quantizers of up to 64 states run on', () => {
