@@ -9,7 +9,7 @@ import { defaultEncodeOptions, type EncodeOptions, encodeWithReport } from '../c
 import { loadModel } from '../codec/model/load.js';
 import type { ModelParts, ParsedModel } from '../codec/model/model-file.js';
 import { networkComplexity } from '../codec/networks/complexity.js';
-import { quantizationOf, quantizerOf } from '../codec/quantizers/registry.js';
+import { quantizerOf } from '../codec/quantizers/registry.js';
 import { checkRefinements } from '../codec/refinement.js';
 import { readFileOrStdin } from '../src/io/files.js';
 import { createImage, type Image } from '../src/io/index.js';
@@ -125,11 +125,10 @@ export async function learnedCodec(options: LearnedCodecOptions = {}): Promise<I
   const threads = wished.threads ?? defaultEncodeOptions.threads;
   const settings = { ...wished, model, engine, threads, metadata: false };
   const small = createImage(64, 64, 3);
-  const { bytes, quantizer, refinements } = await encodeWithReport(small, settings);
+  const { bytes, quantizer, refinements, lagrangian } = await encodeWithReport(small, settings);
   await decodeWithReport(bytes, { model, engine, threads });
   const { transforms } = await coderOf(model, engine, threads);
   const complexity = networkComplexity(model.config);
-  const { lagrangian } = quantizationOf(model, quantizer, wished.lagrangian);
   const plainName = `${model.config.name} ${settingName({ quantizer, refinements })}`;
   const facts = own && weightsFacts(full, own.quantized, own.values, plainName);
   return {

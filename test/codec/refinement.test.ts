@@ -140,6 +140,17 @@ describe('refined files of a photograph', () => {
     expect(await cost(gray, { refinements: 2 })).toBeLessThan(plain);
   });
 
+  it('have dearer bits than others, unless their price is given', async () => {
+    const options = { model: base, quality, quantizer: 'tcq8', refinements: 1 };
+    const { lagrangian } = base.tables.quantizers.get('tcq8')!;
+    const refined = await encodeWithReport(image, options);
+    expect(refined.lagrangian).toBeCloseTo(refinement.refinedPrice * lagrangian, 6);
+    expect((await encodeWithReport(image, { ...options, refinements: 0 })).lagrangian).toBe(lagrangian);
+    const cheaper = await encodeWithReport(image, { ...options, lagrangian });
+    expect(cheaper.lagrangian).toBe(lagrangian);
+    expect(cheaper.bytes.length).toBeGreaterThan(refined.bytes.length);
+  });
+
   it('are the same bytes in every run on one engine', async () => {
     const options = { model: base, engine: 'wasm', quality, refinements: 2 } as const;
     const once = await encode(image, options);
