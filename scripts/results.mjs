@@ -14,7 +14,7 @@ const sets = ['kodak', 'tecnick'];
 const isInstalled = (program) => !spawnSync(program, ['--version']).error;
 const jpegXl = ['cjxl', 'djxl'].every(isInstalled) ? ['jxl'] : [];
 const options = [
-  ...['--quantizers', 'rdoq,tcq8,tcq256+1'],
+  ...['--quantizers', 'rdoq,tcq8,tcq1024+1'],
   ...['--competitors', ['jpeg', 'mozjpeg', 'webp', ...jpegXl, 'avif'].join(',')],
   ...['--metrics', 'psnr,ms-ssim', '--threads', '1'],
 ];
