@@ -125,7 +125,9 @@ describe.runIf(!missingTorch)('with Python and torch', () => {
     await Promise.all(engines.map((engine) => engine.release()));
   });
 
-  test('bfloat16 has the loss and the gradient of float32 where the shipped model was in training', async () => {
+  // The gradient of a converged network is small and what rounding does to it is not; so rounding is judged by what a batch of
+  // other crops does to it.
+  test('bfloat16 has the loss of float32 where the shipped model was in training, and a gradient nearer than other crops give', async () => {
     const place = workplace(4, 320, 288);
     const checkpoint = await loadCheckpoint(
       join(packageRoot(), 'codec/models/training/base.checkpoint.safetensors'),
@@ -135,33 +137,38 @@ describe.runIf(!missingTorch)('with Python and torch', () => {
     const images = await Photographs.open(place.images, { leastSide: crop });
     const { ratePoints } = checkpoint.config;
     const drawing = { seed: 3, batch, crop, leastScale: 0.6, ratePoints };
-    const values = await drawBatch(images, dataShapes, 1, drawing);
-    const tensors = new Map<string, SafeTensor>(
-      [...dataShapes].map(([name, shape]) => [
-        name,
-        { dtype: 'F32', shape: [...shape], data: values.get(name) as Float32Array<ArrayBuffer> },
-      ]),
-    );
-    await writeFile(join(folder, 'batch.safetensors'), serializeSafetensors(tensors, {}));
+    for (const step of [1, 2]) {
+      const values = await drawBatch(images, dataShapes, step, drawing);
+      const tensors = new Map<string, SafeTensor>(
+        [...dataShapes].map(([name, shape]) => [
+          name,
+          { dtype: 'F32', shape: [...shape], data: values.get(name) as Float32Array<ArrayBuffer> },
+        ]),
+      );
+      await writeFile(join(folder, `batch${step}.safetensors`), serializeSafetensors(tensors, {}));
+    }
     const script = `import json, sys; sys.path.insert(0, sys.argv[1]); import torch, files, program
 folder, device = sys.argv[2], torch.device('cpu')
-feeds = {}
-for name in ('state', 'batch'):
-    arrays, _ = files.read_safetensors(f'{folder}/{name}.safetensors')
-    feeds.update({key: torch.from_numpy(array.copy()) for key, array in arrays.items() if ':' not in key})
+def arrays(name):
+    found, _ = files.read_safetensors(f'{folder}/{name}.safetensors')
+    return {key: torch.from_numpy(array.copy()) for key, array in found.items() if ':' not in key}
+state, batches = arrays('state'), [arrays('batch1'), arrays('batch2')]
 names = json.load(open(f'{folder}/run.json'))['dataShapes']
-made = [program.Program(f'{folder}/step.onnx', names, device, half)(feeds) for half in (None, torch.bfloat16)]
-flat = [torch.cat([g.reshape(-1) for name, g in sorted(one.items()) if ':' in name]) for one in made]
-print(json.dumps([*(float(one['loss']) for one in made), float(torch.cosine_similarity(*flat, dim=0))]))`;
+exactly, rounding = (program.Program(f'{folder}/step.onnx', names, device, half) for half in (None, torch.bfloat16))
+made = [step({**state, **batch}) for step, batch in ((exactly, batches[0]), (exactly, batches[1]), (rounding, batches[0]))]
+exact, other, rounded = (torch.cat([g.reshape(-1) for name, g in sorted(one.items()) if ':' in name]) for one in made)
+error, noise = (float((gradient - exact).norm()) for gradient in (rounded, other))
+print(json.dumps([float(made[0]['loss']), float(made[2]['loss']), error, noise, float(exact.norm())]))`;
     const { stdout } = await run('python3', ['-B', '-c', script, join(torchProgram(), '..'), folder]);
     place.remove();
-    const [exact, rounded, cosine] = JSON.parse(stdout) as [number, number, number];
-    console.info(`bf16 against float32: loss ${rounded} against ${exact}, cosine of the gradients ${cosine}`);
+    const [exact, rounded, error, noise, norm] = JSON.parse(stdout) as number[];
+    console.info(
+      `bf16 against float32: loss ${rounded} against ${exact}; of the gradient's ${norm} rounding changes ${error}, other crops ${noise}`,
+    );
     expect(relative(rounded, exact)).toBeLessThan(0.003);
     expect(rounded).not.toBe(exact);
-    // 0.968 after 56,500 steps, 0.929 after 66,500. Of two crops of 128 pixels it was 0.988 after 18,500, 0.953 after 33,000 and 0.880
-    // after 48,000: gradients shrink, their rounding does not. With rounded residual streams 0.31 to 0.88.
-    expect(cosine).toBeGreaterThan(0.9);
+    // 0.44 after 66,500 steps.
+    expect(error).toBeLessThan(0.6 * noise);
   });
 
   test('names what is wrong with a state or a batch, and ends with its process', async () => {
