@@ -54,7 +54,7 @@ export interface EncodeOptions {
   readonly maxPixels?: number;
   /** Carry the picture's ICC profile, EXIF and XMP (default true). */
   readonly metadata?: boolean;
-  /** Price of a bit in squared latents, for rate-aware quantizers; default: the model's for the quantizer, times 1.3 after a refinement. */
+  /** Price of a bit in squared latents, for rate-aware quantizers; default: the model's for the quantizer, times `refinedPrice` after a refinement. */
   readonly lagrangian?: number;
 }
 

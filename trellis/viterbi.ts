@@ -69,8 +69,8 @@ const tableBytes = 128;
 
 const pageBytes = 65536;
 const keptBytes = 1 << 25;
-/** What fits 32-bit addresses with the largest machine. */
-const largestCount = 1 << 24;
+/** Latents whose survivors, a bit per state, fit 32-bit addresses beside everything else. */
+const largestCount = (states: number): number => 2 ** 34 / Math.max(256, states);
 /** Price of what a table of alternatives does not offer; more than any branch. */
 const never = 2 * costLimit;
 
@@ -178,15 +178,14 @@ function placeTables(target: Instance, tables: CostTables): void {
 /**
  * The cheapest indices of a checked task whose machine `hasKernel`.
  *
- * @throws UsageError as `searchIntegers`, and for more than 2^24 latents
+ * @throws UsageError as `searchIntegers`, and for more latents than fit memory: 2^26, or 2^34 / states beyond 256 states
  */
 export function searchWasm(task: CheckedTask): SearchResult {
   const { latents, step, lagrangian, tables: rates, tableIndices, weights, skip, machine } = task;
   const count = latents.length;
-  if (count > largestCount) {
-    throw new UsageError(`latents: expected at most 2^24 in one call, got ${count}`);
-  }
   const form = trellisForm(machine);
+  const most = largestCount(form.states);
+  if (count > most) throw new UsageError(`latents: expected at most ${most} in one call, got ${count}`);
   const scale = weightScale(weights);
   const tables = costTables(rates, lagrangian && lagrangian / (step * step * scale));
   const target = instance() as Instance;
