@@ -83,7 +83,10 @@ function tablesOf(
 ): TableIndices {
   if (!machine) return scaleIndices;
   const quantizers = quantizersOf(indices, { machine });
-  return Uint16Array.from(quantizers, (quantizer, n) => 2 * scaleIndices[n] + quantizer);
+  // A loop, as `from` with a function takes ten times as long.
+  const tables = new Uint16Array(quantizers.length);
+  for (let n = 0; n < tables.length; n++) tables[n] = 2 * scaleIndices[n] + quantizers[n];
+  return tables;
 }
 
 /** The integers that a quantizer chooses for the latents of an area; `done` sees every pass. */

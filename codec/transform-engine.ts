@@ -71,7 +71,7 @@ export interface TransformEngine {
   ): Promise<Float32Array>;
   /**
    * Gradient of half the weighted squared error of the synthesised picture (sum over all values in [0,1]) with respect to
-   * the latents, in their dense form.
+   * the latents, in their dense form; but for what the branches of the blocks at 1/16 would add to it (errorGradientGraph).
    */
   errorGradient(
     passes: readonly Float32Array[],

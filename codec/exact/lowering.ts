@@ -120,6 +120,7 @@ export class Lowering {
       case 'slice':
         return this.#slice(node);
       case 'reshape':
+      case 'stopGradient':
         return this.#place(node.inputs[0]);
       case 'broadcastTo':
         return this.#broadcastTo(node);

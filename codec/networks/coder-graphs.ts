@@ -2,7 +2,16 @@
  * The inference graphs of a coder, for codec/exact and for the transforms' engines, and the parameters that they need. All
  * are for one picture of a padded size (multiples of 64); latents travel in the dense form of hyperprior.ts.
  */
-import { Graph, maximum, minimum, mul, sub, type Tensor, vectorJacobian } from '../../src/graph/index.js';
+import {
+  Graph,
+  maximum,
+  minimum,
+  mul,
+  stopGradient,
+  sub,
+  type Tensor,
+  vectorJacobian,
+} from '../../src/graph/index.js';
 import { contextPasses, type NetworkConfig } from './config.js';
 import { contextPass, hyperAnalysis, hyperSynthesis, joinPasses, splitPasses } from './hyperprior.js';
 import { type ParameterSpec, Parameters } from './parameters.js';
@@ -65,13 +74,14 @@ export const decoderGraph = (config: NetworkConfig, height: number, width: numbe
  * How the decoder's picture depends on its latents: dense latents `pass0..3` as decoderGraph has them, a picture `x` and
  * `weights` [1,1,H,W] of its pixels in, `gradient0..3` out: the gradient of half the weighted squared error (sum over all
  * values in [0,1]) with respect to the latents. The error is that of the picture as it is shown, without values beyond [0,1].
+ * The way back takes the blocks at 1/16 for the identity: files come out as small (docs/TRAINING.md, "Refinement"), sooner.
  */
 export const errorGradientGraph = (config: NetworkConfig, height: number, width: number): CoderGraph =>
   coderGraph((graph, parameters) => {
     const x = graph.input('x', [1, 3, height, width]);
     const weights = graph.input('weights', [1, 1, height, width]);
     const latents = joinPasses(passInputs(graph, config, contextPasses, height, width));
-    const decoded = synthesis(parameters, config, latents, gainInputs(graph, config));
+    const decoded = synthesis(parameters, config, latents, gainInputs(graph, config), stopGradient);
     const shown = minimum(maximum(decoded, 0), 1);
     const [gradient] = vectorJacobian(decoded, mul(sub(shown, x), weights), [latents]);
     return Object.fromEntries(splitPasses(gradient).map((part, pass) => [`gradient${pass}`, part]));

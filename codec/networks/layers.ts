@@ -41,18 +41,29 @@ export function depthwise(p: Parameters, name: string, x: Tensor): Tensor {
   return depthwiseOp(x, weights, p.get(`${name}.bias`, [channels], zero));
 }
 
+/** What becomes of the result of a block's branch before it is added. */
+export type BranchEnd = (result: Tensor) => Tensor;
+
+const asItIs: BranchEnd = (result) => result;
+
 /** `count` depth-conv blocks in a row; parameters of the k-th are `name.k`. */
-export function blocks(p: Parameters, name: string, x: Tensor, count: number): Tensor {
+export function blocks(
+  p: Parameters,
+  name: string,
+  x: Tensor,
+  count: number,
+  end: BranchEnd = asItIs,
+): Tensor {
   let result = x;
-  for (let k = 0; k < count; k++) result = depthConvBlock(p, `${name}.${k}`, result);
+  for (let k = 0; k < count; k++) result = depthConvBlock(p, `${name}.${k}`, result, end);
   return result;
 }
 
 /** The depth-conv block above. */
-export function depthConvBlock(p: Parameters, name: string, x: Tensor): Tensor {
+export function depthConvBlock(p: Parameters, name: string, x: Tensor, end: BranchEnd = asItIs): Tensor {
   const channels = x.shape[1];
   const mixed = depthwise(p, `${name}.spatial`, activation(pointwise(p, `${name}.mix`, x, channels)));
-  const u = add(pointwise(p, `${name}.join`, mixed, channels, zero), x);
+  const u = add(end(pointwise(p, `${name}.join`, mixed, channels, zero)), x);
   const wide = activation(pointwise(p, `${name}.expand`, u, 2 * channels));
-  return add(pointwise(p, `${name}.reduce`, wide, channels, zero), u);
+  return add(end(pointwise(p, `${name}.reduce`, wide, channels, zero)), u);
 }

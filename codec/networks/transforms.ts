@@ -10,7 +10,7 @@
  */
 import { add, depthToSpace, mul, spaceToDepth, sub, type Tensor } from '../../src/graph/index.js';
 import type { NetworkConfig } from './config.js';
-import { blocks, pointwise } from './layers.js';
+import { type BranchEnd, blocks, pointwise } from './layers.js';
 import type { Parameters } from './parameters.js';
 
 /** Pixels per side that one position at 1/8 covers, and its 3 * 8 * 8 values. */
@@ -37,15 +37,19 @@ export function deepAnalysis(
   return mul(pointwise(p, 'analysis.out', deep, config.latents), gains.latents);
 }
 
-/** Picture from dequantized latents; values may lie a little outside [0,1]. */
+/**
+ * Picture from dequantized latents; values may lie a little outside [0,1].
+ * @param deepEnd of the branches at 1/16; `stopGradient` has gradients take these blocks for the identity.
+ */
 export function synthesis(
   p: Parameters,
   config: NetworkConfig,
   latents: Tensor,
   gains: { readonly features: Tensor; readonly latents: Tensor },
+  deepEnd?: BranchEnd,
 ): Tensor {
   const first = pointwise(p, 'synthesis.in', mul(latents, gains.latents), config.deepChannels);
-  const deep = blocks(p, 'synthesis.deep', first, config.deepBlocks);
+  const deep = blocks(p, 'synthesis.deep', first, config.deepBlocks, deepEnd);
   const up = depthToSpace(pointwise(p, 'synthesis.up', deep, 4 * config.channels), 2);
   const shallow = blocks(p, 'synthesis.block', mul(up, gains.features), config.blocks);
   return add(depthToSpace(pointwise(p, 'synthesis.out', shallow, patchValues), patch), 0.5);

@@ -11,10 +11,12 @@ import { type EncodeOptions, encode, encodeWithReport } from '../../codec/encode
 import { loadModel } from '../../codec/model/load.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import { ratePointOf } from '../../codec/model/rate-point.js';
-import { contextPasses, lambdaOf } from '../../codec/networks/config.js';
+import { type CoderGraph, decoderGraph, errorGradientGraph } from '../../codec/networks/coder-graphs.js';
+import { contextPasses, lambdaOf, networkConfigs } from '../../codec/networks/config.js';
 import * as refinement from '../../codec/refinement.js';
 import type { WeightedPicture } from '../../codec/transform-engine.js';
 import { UsageError } from '../../src/errors.js';
+import { totalMacs } from '../../src/graph/complexity.js';
 import { createImage, type Image } from '../../src/io/image.js';
 import { readImage } from '../../src/io/index.js';
 import { Random } from '../../src/training/random.js';
@@ -66,6 +68,14 @@ describe('the gradient of the squared error', () => {
       expect(slope).toBeCloseTo(expected, 1);
       expect(Math.abs(slope - expected) / (1 + Math.abs(expected))).toBeLessThan(0.02);
     }
+  });
+
+  it('costs another decoding without the blocks at 1/16, which the way back takes for the identity', () => {
+    const macs = ({ outputs }: CoderGraph): number => totalMacs(Object.values(outputs));
+    const { base } = networkConfigs;
+    const decoding = macs(decoderGraph(base, 64, 64));
+    const withoutDeepBlocks = macs(decoderGraph({ ...base, deepBlocks: 0 }, 64, 64));
+    expect(macs(errorGradientGraph(base, 64, 64))).toBe(decoding + withoutDeepBlocks);
   });
 
   it('is the same on both engines but for rounding', async () => {
