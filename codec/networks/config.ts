@@ -49,9 +49,9 @@ export const networkConfigs = {
     latents: 256,
     hyperLatents: 96,
     context: 144,
-    blocks: 4,
-    deepBlocks: 4,
-    contextBlocks: 1,
+    blocks: 5,
+    deepBlocks: 6,
+    contextBlocks: 2,
     ratePoints: 8,
   },
 } as const satisfies Record<string, NetworkConfig>;

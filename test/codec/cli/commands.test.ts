@@ -25,9 +25,9 @@ describe('codec models and networks', () => {
 
   it('counts what networks cost, within their budgets', async () => {
     const { encode, decode, exact } = networkComplexity(networkConfigs.base);
-    expect(encode.kmacPerPixel).toBeLessThan(26);
-    expect(decode.kmacPerPixel).toBeLessThan(26);
-    expect(exact.kmacPerPixel).toBeLessThan(4);
+    expect(encode.kmacPerPixel).toBeLessThan(35);
+    expect(decode.kmacPerPixel).toBeLessThan(35);
+    expect(exact.kmacPerPixel).toBeLessThan(6);
     expect(networkComplexity(networkConfigs.tiny).total.kmacPerPixel).toBeLessThan(1);
     const { out } = await works(['networks', 'base']);
     expect(out).toContain(encode.kmacPerPixel.toFixed(3));
