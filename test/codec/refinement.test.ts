@@ -49,6 +49,7 @@ describe('the gradient of the squared error', () => {
       planes: uniform(random, 3 * height * width, 1).map((value) => value + 0.5),
       weights: uniform(random, height * width, 2).map(Math.abs),
     };
+    // The model has hardly been trained: what its blocks at 1/16 would add is less than the tolerance.
     const gradients = await transforms.errorGradient(passes, wished, height, width, rate);
     expect(gradients.map(({ length }) => length)).toEqual(passes.map(({ length }) => length));
     // Along random directions: the sum over all latents of gradient times step.
