@@ -76,12 +76,8 @@ export interface EntropyTables {
   readonly firstCoded: number;
 }
 
-/** Kinds of files: without and with streams, and of networks that see lapped pictures, with or without streams. */
-const kinds = {
-  plain: 'trellis-codec model 2',
-  coded: 'trellis-codec model 4',
-  lapped: 'trellis-codec model 5',
-} as const;
+/** Kinds of files: without and with streams. */
+const kinds = { plain: 'trellis-codec model 2', coded: 'trellis-codec model 4' } as const;
 const encoderOnly = /^(analysis|hyperAnalysis|prior|rate\.analysis|habits$|quantizers\..*\.lagrangian$)/;
 const keptInFull = /^(rate|prior)\./;
 
@@ -160,13 +156,8 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
       tensors.set(name, tensor);
     }
   }
-  const { lapping = 0, ...sizes } = parts.config;
-  if (lapping > 0) {
-    tensors.set('lapping', { dtype: 'F32', shape: [1], data: Float32Array.of(lapping) });
-  }
-  const plainOrCoded = hasStreams ? kinds.coded : kinds.plain;
-  const kind = lapping > 0 ? kinds.lapped : plainOrCoded;
-  const metadata = { kind, config: JSON.stringify(sizes), card: JSON.stringify(parts.card) };
+  const kind = hasStreams ? kinds.coded : kinds.plain;
+  const metadata = { kind, config: JSON.stringify(parts.config), card: JSON.stringify(parts.card) };
   return serializeSafetensors(tensors, metadata);
 }
 
@@ -193,15 +184,6 @@ function parseTables(tensors: ReadonlyMap<string, SafeTensor>, prefix: string): 
     firstSymbols: required(tensors, `${prefix}.first`, 'I32').data as Int32Array,
     sizes: required(tensors, `${prefix}.sizes`, 'I32').data as Int32Array,
   });
-}
-
-function parseLapping(tensors: ReadonlyMap<string, SafeTensor>): number {
-  const { data } = required(tensors, 'lapping', 'F32');
-  const [fraction] = data as Float32Array;
-  if (data.length !== 1 || !(fraction > 0 && fraction <= 1)) {
-    throw new FormatError(`model: expected one number above 0, up to 1, for lapping, got ${data.join(', ')}`);
-  }
-  return fraction;
 }
 
 /** The quantizers of a file, in the order of their ids. Names that this version does not know are left alone. */
@@ -338,25 +320,18 @@ export async function parseModel(
   specsOf: (config: NetworkConfig) => ReadonlyMap<string, ParameterSpec>,
 ): Promise<ParsedModel> {
   const { tensors, metadata } = parseSafetensors(bytes);
-  if (!Object.values<string | undefined>(kinds).includes(metadata.kind)) {
+  if (metadata.kind !== kinds.plain && metadata.kind !== kinds.coded) {
     throw new FormatError(
       `model: expected a file of kind "${Object.values(kinds).join('" or "')}", got ${metadata.kind ?? 'none'}`,
     );
   }
-  const sizes = parseConfig(metadata.config);
-  // Where pixels depend on it, the id does too, so it is a tensor; the sizes show in those of the other tensors.
-  if (sizes.lapping !== undefined) {
-    throw new FormatError(`model: expected lapping as a tensor, got ${sizes.lapping} in the configuration`);
-  }
-  const config = metadata.kind === kinds.lapped ? { ...sizes, lapping: parseLapping(tensors) } : sizes;
+  const config = parseConfig(metadata.config);
   const parameters = new PartlyCodedParameters();
   const specs = specsOf(config);
-  const hasStreams =
-    metadata.kind === kinds.coded ||
-    (metadata.kind === kinds.lapped && tensors.has('tables.weights.frequencies'));
-  const coded = hasStreams
-    ? codedParameters(tensors, specs, parseTables(tensors, 'tables.weights'))
-    : undefined;
+  const coded =
+    metadata.kind === kinds.coded
+      ? codedParameters(tensors, specs, parseTables(tensors, 'tables.weights'))
+      : undefined;
   for (const [name, { shape }] of specs) {
     const stream = coded?.streams.get(name);
     if (stream) {

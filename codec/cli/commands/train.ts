@@ -365,7 +365,7 @@ export function addTrain(program: Command, context: Context): void {
     )
     .option('--import <folder>', 'do not train: take what the training of such a folder has left')
     .option('--resume', "continue from the run's checkpoint, with its options")
-    .option('--grow', 'with --resume: continue as a larger network, whose new blocks start as the identity, or with its lapping, over 3,000 steps')
+    .option('--grow', 'with --resume: continue as a larger network, whose new blocks start as the identity')
     .addOption(
       new Option('--checkpoint-every <n>', 'steps between checkpoints').argParser(wholeFrom(1)).default(500),
     )

@@ -156,41 +156,6 @@ describe('quantizers', () => {
   });
 });
 
-describe('models of lapped pictures', () => {
-  const lapped = (fraction: number): Uint8Array =>
-    serializeModel({ ...model, config: { ...model.config, lapping: fraction } }, coderSpecs(model.config));
-
-  it('are a kind of their own, and the fraction is in the id', async () => {
-    const half = lapped(0.5);
-    expect(parseSafetensors(half).metadata.kind).toBe('trellis-codec model 5');
-    const read = await loadModel(half);
-    expect(read.config).toEqual({ ...model.config, lapping: 0.5 });
-    expect(Buffer.compare(serializeModel(read, coderSpecs(read.config)), half)).toBe(0);
-    const ids = new Set([model.id, read.id, (await loadModel(lapped(1))).id]);
-    expect(ids.size).toBe(3);
-    expect((await loadModel(lapped(0))).id).toBe(model.id);
-  });
-
-  it.each([0, -1, 1.25, Number.NaN])('are refused with a fraction of %d', async (fraction) => {
-    const { tensors, metadata } = parseSafetensors(lapped(0.5));
-    tensors.set('lapping', { dtype: 'F32', shape: [1], data: Float32Array.of(fraction) });
-    const file = serializeSafetensors(tensors, metadata);
-    await expect(loadModel(file)).rejects.toThrow(/above 0, up to 1, for lapping, got/);
-  });
-
-  it('are refused without the tensor, and where the configuration has the fraction', async () => {
-    const { tensors, metadata } = parseSafetensors(lapped(0.5));
-    tensors.delete('lapping');
-    await expect(loadModel(serializeSafetensors(tensors, metadata))).rejects.toThrow(
-      /tensor lapping of type F32/,
-    );
-    await expect(loadModel(withConfig({ lapping: 0.5 }))).rejects.toThrow(
-      /expected lapping as a tensor, got 0\.5/,
-    );
-    await expect(loadModel(withConfig({ lapping: 2 }))).rejects.toThrow(/expected 0 to 1 for lapping, got 2/);
-  });
-});
-
 const settingOf =
   (name: string, value: number): (() => Uint8Array) =>
   () =>
