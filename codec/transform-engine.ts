@@ -4,8 +4,6 @@
  *
  * - `onnxruntime`: fast, one session for all picture sizes.
  * - `wasm`: codec/exact, everywhere, one compiled program per size.
- *
- * Networks that were trained on lapped pictures (networks/lapping.ts) get those here; callers never see one.
  */
 import type { OnnxProgram, OnnxRuntime } from '../src/engines/onnxruntime.js';
 import { UnsupportedError, UsageError } from '../src/errors.js';
@@ -22,7 +20,6 @@ import {
   shallowEncoderGraph,
 } from './networks/coder-graphs.js';
 import { contextPasses } from './networks/config.js';
-import { lap, unlap } from './networks/lapping.js';
 import { patch } from './networks/transforms.js';
 
 export const engineNames = ['auto', 'onnxruntime', 'wasm'] as const;
@@ -133,35 +130,8 @@ export class SizeCache<T> {
   }
 }
 
-/**
- * An engine of networks that see lapped pictures as one of pictures. Lapping keeps squared errors, so gradients are taken among
- * lapped pictures; where weights change within 8 pixels of a block's border, beyond the picture's edge, they are not quite those
- * of the weighted error, which a search can bear.
- */
-function lapped(engine: TransformEngine, fraction: number): TransformEngine {
-  if (fraction === 0) return engine;
-  const lappedCopy = (planes: Float32Array, height: number, width: number): Float32Array => {
-    const copy = planes.slice();
-    lap(copy, { planes: 3, height, width }, fraction);
-    return copy;
-  };
-  return {
-    ...engine,
-    shallow: (planes, height, width) => engine.shallow(lappedCopy(planes, height, width), height, width),
-    synthesise: async (passes, height, width, rate) => {
-      const planes = await engine.synthesise(passes, height, width, rate);
-      unlap(planes, { planes: 3, height, width }, fraction);
-      return planes;
-    },
-    errorGradient: (passes, { planes, weights }, height, width, rate) => {
-      const wished = { planes: lappedCopy(planes, height, width), weights };
-      return engine.errorGradient(passes, wished, height, width, rate);
-    },
-  };
-}
-
 /** The transforms in exact WebAssembly. */
-function createWasmTransforms(model: ModelParts): TransformEngine {
+export function createWasmTransforms(model: ModelParts): TransformEngine {
   const weights = new ExactWeights(model.parameters);
   const compile = (
     build: (...sizes: Parameters<typeof decoderGraph>) => CoderGraph,
@@ -194,7 +164,7 @@ function createWasmTransforms(model: ModelParts): TransformEngine {
 const nominal = 128;
 
 /** The transforms on onnxruntime; sessions are made on first use. */
-function createOnnxTransforms(
+export function createOnnxTransforms(
   model: ModelParts,
   engine: { readonly runtime: OnnxRuntime; readonly compile: typeof OnnxProgram.compile },
   threads: number,
@@ -274,16 +244,14 @@ export async function createTransformEngine(
   if (!engineNames.includes(name)) {
     throw new UsageError(`engine: expected one of ${engineNames.join(', ')}, got ${name}`);
   }
-  const { lapping = 0 } = model.config;
-  if (name === 'wasm') return lapped(createWasmTransforms(model), lapping);
+  if (name === 'wasm') return createWasmTransforms(model);
   try {
     // Imported here, so that browsers and installations without onnxruntime never load it.
     const { loadOnnxRuntime, OnnxProgram } = await import('../src/engines/onnxruntime.js');
     const runtime = await loadOnnxRuntime();
-    return lapped(createOnnxTransforms(model, { runtime, compile: OnnxProgram.compile }, threads), lapping);
+    return createOnnxTransforms(model, { runtime, compile: OnnxProgram.compile }, threads);
   } catch (error) {
-    if (name === 'auto' && error instanceof UnsupportedError)
-      return lapped(createWasmTransforms(model), lapping);
+    if (name === 'auto' && error instanceof UnsupportedError) return createWasmTransforms(model);
     throw error;
   }
 }

@@ -232,7 +232,7 @@ export function parseJson(text: string | undefined, what: string): Record<string
   throw new FormatError(`${what}: expected JSON of an object, got ${JSON.stringify(text) ?? 'none'}`);
 }
 
-const smallestSizes: Readonly<Record<keyof Omit<NetworkConfig, 'name' | 'lapping'>, number>> = {
+const smallestSizes: Readonly<Record<keyof Omit<NetworkConfig, 'name'>, number>> = {
   channels: 1,
   deepChannels: 1,
   latents: 4,
@@ -259,10 +259,6 @@ export function parseConfig(text: string | undefined): NetworkConfig {
         `configuration: expected ${smallest} to ${largestSize}${key === 'latents' ? ', a multiple of 4,' : ''} for ${key}, got ${JSON.stringify(size)}`,
       );
     }
-  }
-  const { lapping = 0 } = config;
-  if (!(typeof lapping === 'number' && lapping >= 0 && lapping <= 1)) {
-    throw new FormatError(`configuration: expected 0 to 1 for lapping, got ${JSON.stringify(lapping)}`);
   }
   return config as unknown as NetworkConfig;
 }

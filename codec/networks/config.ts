@@ -26,8 +26,6 @@ export interface NetworkConfig {
   readonly deepBlocks: number;
   /** Depth-conv blocks in each context pass, at 1/16; none where it is missing. */
   readonly contextBlocks?: number;
-  /** Fraction of the lapping of blocks that pictures go through, 0 to 1 (lapping.ts); 0 where it is missing. */
-  readonly lapping?: number;
   /** Rows of every table that depends on the rate. */
   readonly ratePoints: number;
 }
@@ -54,7 +52,6 @@ export const networkConfigs = {
     blocks: 5,
     deepBlocks: 6,
     contextBlocks: 2,
-    lapping: 1,
     ratePoints: 8,
   },
 } as const satisfies Record<string, NetworkConfig>;

@@ -3,7 +3,6 @@
  * point, and the noise that stands for rounding. Everything follows from the seed and the step's number.
  */
 import { hatWeights, lambdaOf } from '../../codec/networks/config.js';
-import { lap } from '../../codec/networks/lapping.js';
 import { UnsupportedError } from '../errors.js';
 import { sizeOf } from '../graph/index.js';
 import { cropPicture, type Photographs, type RgbPicture } from './photographs.js';
@@ -18,8 +17,6 @@ export interface BatchOptions {
   /** Smallest factor by which pictures are scaled down; hides compression artefacts of the training files. */
   readonly leastScale: number;
   readonly ratePoints: number;
-  /** Fraction of lapping that the networks are to see, 0 to 1; 0 where it is missing. */
-  readonly lapping?: number;
 }
 
 export const defaultLeastScale = 0.6;
@@ -109,8 +106,6 @@ export async function drawBatch(
     );
   });
   await Promise.all(crops);
-  const size = { planes: 3 * options.batch, height: options.crop, width: options.crop };
-  lap(batch.get('x')!, size, options.lapping ?? 0);
   let purpose = options.batch;
   for (const [name, values] of batch) {
     if (name.startsWith('noise.')) Random.of(options.seed, step, purpose++).fillNoise(values);

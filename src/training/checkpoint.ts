@@ -16,7 +16,6 @@ import { readFileOrStdin, writeFileAtomic } from '../io/files.js';
 import { float32ToFloat16 } from '../io/half.js';
 import { parseSafetensors, type SafeTensor, serializeSafetensors, toFloat32 } from '../io/safetensors.js';
 import { isOwnState, type OptimizerName, type Slot, slotName, slots } from './optimizer.js';
-import type { LappingRamp } from './schedule.js';
 import type { TrainingState } from './trainer.js';
 
 /** What decides the course of a run, beside the data. */
@@ -31,8 +30,6 @@ export interface RunOptions {
   readonly emaDecay: number;
   /** Steps done when the optimizer last started anew, after which the rate warms up again; 0 where it is missing. */
   readonly restart?: number;
-  /** How a run that began with less lapping comes to that of its networks. */
-  readonly lappingRamp?: LappingRamp;
 }
 
 export interface Checkpoint {

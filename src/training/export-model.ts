@@ -3,7 +3,6 @@ import { type ModelParts, serializeModel } from '../../codec/model/model-file.js
 import { entropyTables } from '../../codec/model/prior-tables.js';
 import { coderSpecs } from '../../codec/networks/coder-graphs.js';
 import type { Checkpoint } from './checkpoint.js';
-import { lappingAt } from './schedule.js';
 import { averagedWeights } from './train.js';
 
 /** Latents whose scale index is below this are not coded (deviation under 0.15 steps). */
@@ -11,9 +10,7 @@ const firstCoded = 3;
 
 /** Bytes of a model file made from a checkpoint. @param card free text by key; steps and options are added. */
 export function exportModel(checkpoint: Checkpoint, card: Readonly<Record<string, string>>): Uint8Array {
-  const { config: own, options, step } = checkpoint;
-  const lapping = lappingAt(own.lapping ?? 0, options.lappingRamp, step);
-  const config = lapping === (own.lapping ?? 0) ? own : { ...own, lapping };
+  const { config, options, step } = checkpoint;
   const parameters = averagedWeights(checkpoint.state);
   const parts: ModelParts = {
     config,

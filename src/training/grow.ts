@@ -10,7 +10,6 @@ import { sizeOf } from '../graph/index.js';
 import type { Checkpoint } from './checkpoint.js';
 import { initialWeights } from './initial-weights.js';
 import { slotName, slots } from './optimizer.js';
-import { type LappingRamp, lappingAt, lappingRamp } from './schedule.js';
 import { parameterSpecs } from './train.js';
 import { initialState, type TrainingState } from './trainer.js';
 
@@ -34,15 +33,6 @@ export function grow(checkpoint: Checkpoint, config: NetworkConfig): Checkpoint 
     }
     for (const slot of slots) state.set(slotName(slot, name), checkpoint.state.get(slotName(slot, name))!);
   }
-  const options = {
-    ...checkpoint.options,
-    restart: checkpoint.step,
-    lappingRamp: rampTo(config.lapping ?? 0, checkpoint),
-  };
+  const options = { ...checkpoint.options, restart: checkpoint.step };
   return { ...checkpoint, config, options, state };
-}
-
-function rampTo(lapping: number, { config, options, step }: Checkpoint): LappingRamp | undefined {
-  const now = lappingAt(config.lapping ?? 0, options.lappingRamp, step);
-  return now === lapping ? undefined : lappingRamp(now, lapping, step);
 }

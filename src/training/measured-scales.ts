@@ -48,7 +48,6 @@ export async function measureLogScales(
       ...options,
       leastScale: 1,
       ratePoints: config.ratePoints,
-      lapping: config.lapping,
     });
     const { data } = (await program.run({ x: { data: batch.get('x')!, shape: x.shape } })).latents;
     const plane = data.length / (options.batch * config.latents);

@@ -4,10 +4,8 @@
  *
  * A pool of crops is drawn once per round and used many times; everything follows from seed, round and number.
  */
-
 import type { Coder } from '../../codec/coder.js';
 import { contextPasses, type NetworkConfig } from '../../codec/networks/config.js';
-import { lap } from '../../codec/networks/lapping.js';
 import type { Quantization } from '../../codec/quantizers/registry.js';
 import { sizeOf } from '../graph/index.js';
 import { createImage } from '../io/index.js';
@@ -118,10 +116,8 @@ export function poolBatch(
     const random = Random.of(seed, step, sample);
     const crop = pool[Math.floor(((sample + random.uniform()) / samples) * pool.length)];
     setRatePoint(batch, sample, crop.quality, config.ratePoints);
-    const { width, height, data } = crop.picture;
-    const x = batch.get('x')!.subarray(sample * data.length, (sample + 1) * data.length);
-    copyPlanar(crop.picture, 0, 0, width, false, x, 0);
-    lap(x, { planes: 3, height, width }, config.lapping ?? 0);
+    const { width, data } = crop.picture;
+    copyPlanar(crop.picture, 0, 0, width, false, batch.get('x')!, sample * data.length);
     const size = crop.passes[0].length;
     crop.passes.forEach((values, pass) => {
       batch.get(`pass${pass}`)!.set(values, sample * size);

@@ -6,7 +6,6 @@
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { lambdaOf, type NetworkConfig, pictureMultiple } from '../../codec/networks/config.js';
-import { lapAngles } from '../../codec/networks/lapping.js';
 import { type ParameterSpec, Parameters } from '../../codec/networks/parameters.js';
 import { torchFiles } from '../engines/torch.js';
 import { FormatError, UsageError } from '../errors.js';
@@ -68,13 +67,6 @@ function scheduleConstants(schedule: Schedule): Record<string, number> {
   const final = learningRateAt({ ...schedule, warmup: 1 }, schedule.steps);
   return { ...schedule, finalPart: final / schedule.learningRate };
 }
-
-/** How pictures are lapped (codec/networks/lapping.ts), and at which steps. */
-const lappingConstants = ({ config, options }: Checkpoint): Record<string, unknown> => ({
-  angles: lapAngles,
-  fraction: config.lapping ?? 0,
-  ramp: options.lappingRamp ?? null,
-});
 
 /** What one step needs: its graph, the order and shapes of data and parameters, the optimizer's constants. */
 export async function writeStepFolder(
@@ -192,7 +184,6 @@ export async function exportRun(
       schedule: scheduleConstants(scheduleOf(checkpoint.options)),
       rate: ratePointConstants(checkpoint.config.ratePoints),
       leastScale: defaultLeastScale,
-      lapping: lappingConstants(checkpoint),
       pictures,
       ...(validated ? { validation: validated } : {}),
     },

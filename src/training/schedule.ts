@@ -1,7 +1,4 @@
-/**
- * Learning rate, EMA decay and lapping as functions of the step's number (1-based): warm-up, plateau, cosine decay at the end;
- * a ramp from the lapping of the networks that a run began with to that of its own.
- */
+/** Learning rate and EMA decay as functions of the step's number (1-based): warm-up, plateau, cosine decay at the end. */
 
 export interface Schedule {
   readonly steps: number;
@@ -38,28 +35,4 @@ export function learningRateAt(schedule: Schedule, step: number): number {
 /** Short averages first, so that the average does not remember the untrained weights. */
 export function emaDecayAt(schedule: Schedule, step: number): number {
   return Math.min(schedule.emaDecay, (1 + step) / (10 + step));
-}
-
-/** A straight way from one fraction of lapping to the networks' own. */
-export interface LappingRamp {
-  /** Fraction before it. */
-  readonly from: number;
-  /** Steps done when it begins. */
-  readonly start: number;
-  readonly steps: number;
-}
-
-/** Steps of a ramp over the whole of the lapping. */
-const wholeLapping = 3000;
-
-/** The ramp from `from` to `to`, from the step after `start` on. */
-export function lappingRamp(from: number, to: number, start: number): LappingRamp {
-  return { from, start, steps: Math.max(1, Math.round(wholeLapping * Math.abs(to - from))) };
-}
-
-/** Fraction of lapping at a step of a run whose networks have `own`. */
-export function lappingAt(own: number, ramp: LappingRamp | undefined, step: number): number {
-  if (!ramp) return own;
-  const part = Math.min(1, Math.max(0, (step - ramp.start) / ramp.steps));
-  return ramp.from + (own - ramp.from) * part;
 }

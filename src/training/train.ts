@@ -15,7 +15,7 @@ import { initialWeights } from './initial-weights.js';
 import { measureLogScales } from './measured-scales.js';
 import { buildObjective } from './objective.js';
 import type { Photographs } from './photographs.js';
-import { emaDecayAt, lappingAt, learningRateAt, scheduleOf } from './schedule.js';
+import { emaDecayAt, learningRateAt, scheduleOf } from './schedule.js';
 import {
   initialState,
   type StepEngine,
@@ -115,7 +115,6 @@ async function takeSteps(run: TrainingRun, trainer: StepEngine, done: number): P
   const { runtime, config, options, images, threads } = run;
   const specs = parameterSpecs(config);
   const schedule = scheduleOf(options);
-  const lappingOf = (number: number): number => lappingAt(config.lapping ?? 0, options.lappingRamp, number);
   let step = done;
   await mkdir(dirname(run.checkpointPath), { recursive: true });
   const save = async (): Promise<void> => {
@@ -127,10 +126,7 @@ async function takeSteps(run: TrainingRun, trainer: StepEngine, done: number): P
     const weights = await trainer.values('ema');
     run.onValidation?.(
       step,
-      await validate(runtime, { ...config, lapping: lappingOf(step) }, weights, run.validation, {
-        ...defaultValidation,
-        threads,
-      }),
+      await validate(runtime, config, weights, run.validation, { ...defaultValidation, threads }),
     );
   };
   const draw = (number: number): ReturnType<typeof drawBatch> =>
@@ -138,7 +134,6 @@ async function takeSteps(run: TrainingRun, trainer: StepEngine, done: number): P
       ...options,
       leastScale: defaultLeastScale,
       ratePoints: config.ratePoints,
-      lapping: lappingOf(number),
     });
   if (step === 0) await check();
   let upcoming = draw(step + 1);

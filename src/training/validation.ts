@@ -3,7 +3,6 @@
  * the averaged weights. The figure to watch is `loss`, the mean over pictures and qualities with training's weights.
  */
 import type { NetworkConfig } from '../../codec/networks/config.js';
-import { lap } from '../../codec/networks/lapping.js';
 import { Parameters, type ParameterValues } from '../../codec/networks/parameters.js';
 import { createSession, type OnnxRuntime } from '../engines/onnxruntime.js';
 import { UsageError } from '../errors.js';
@@ -67,10 +66,8 @@ export async function validate(
     const x = values.get('x')!;
     const [left, top] = [(picture.width - crop) >> 1, (picture.height - crop) >> 1];
     for (let sample = 0; sample < batch; sample++) {
-      if (sample === 0) {
-        copyPlanar(picture, left, top, crop, false, x, 0);
-        lap(x.subarray(0, 3 * crop * crop), { planes: 3, height: crop, width: crop }, config.lapping ?? 0);
-      } else x.copyWithin(sample * 3 * crop * crop, 0, 3 * crop * crop);
+      if (sample === 0) copyPlanar(picture, left, top, crop, false, x, 0);
+      else x.copyWithin(sample * 3 * crop * crop, 0, 3 * crop * crop);
     }
     const feeds = Object.fromEntries(
       [...inputs].map(([name, shape]) => [name, new runtime.Tensor('float32', values.get(name)!, shape)]),

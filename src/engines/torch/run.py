@@ -52,7 +52,7 @@ from files import read_safetensors, write_safetensors  # noqa: E402
 from optimizer import make_optimizer  # noqa: E402
 from processes import Processes  # noqa: E402
 from program import Program  # noqa: E402
-from sampling import Lapping, Sampler, read_pictures, set_rate_points  # noqa: E402
+from sampling import Sampler, read_pictures, set_rate_points  # noqa: E402
 
 # ------------------------------------------------------------------------------------------------ steps
 
@@ -226,15 +226,13 @@ class Validation:
         self.inputs = {name: empty_input(shape, device) for name, shape in shapes.items()}
         self.program = Program(os.path.join(folder, "validation.onnx"), shapes, device)
         set_rate_points(self.inputs, self.qualities, run["rate"])
-        self.lapping = Lapping(run["lapping"], device)
 
     @torch.no_grad()
-    def __call__(self, weights, step):
+    def __call__(self, weights):
         """One line of text: mean loss, then bits per pixel and PSNR of every quality."""
         losses, rates, psnrs = [], [], []
         for picture in self.pictures:
             self.inputs["x"].copy_(picture.expand_as(self.inputs["x"]))
-            self.lapping(self.inputs["x"], step)
             result = self.program({**weights, **self.inputs})
             losses.append(result["loss"])
             rates.append(result["rate"])
@@ -364,7 +362,7 @@ def train(stepper, run, arguments, rows):
 
     def validate(step):
         if validation:
-            say(f"validation step {step} {validation(stepper.optimizer.views['ema'], step)}")
+            say(f"validation step {step} {validation(stepper.optimizer.views['ema'])}")
 
     def save(step):
         if processes.first:

@@ -53,46 +53,6 @@ def lanczos(length, wanted, device):
     return weights / weights.sum(1, keepdim=True)
 
 
-class Lapping:
-    """Lapping of blocks as codec/networks/lapping.ts does it; `lapping` is from run.json."""
-
-    def __init__(self, lapping, device):
-        self.angles, self.fraction, self.ramp = lapping["angles"], lapping["fraction"], lapping["ramp"]
-        self.device = device
-
-    def fraction_at(self, step):
-        """As lappingAt in src/training/schedule.ts."""
-        if self.ramp is None:
-            return self.fraction
-        start = self.ramp["from"]
-        part = min(1, max(0, (step - self.ramp["start"]) / self.ramp["steps"]))
-        return start + (self.fraction - start) * part
-
-    def rotation(self, fraction):
-        """The [8,8] matrix of differences across a border."""
-        half = len(self.angles) + 1
-        matrix = np.eye(half)
-        for k in range(half - 2, -1, -1):
-            cosine, sine = np.cos(fraction * self.angles[k]), np.sin(fraction * self.angles[k])
-            matrix[[k, k + 1]] = np.array([[cosine, sine], [-sine, cosine]]) @ matrix[[k, k + 1]]
-        return torch.from_numpy(matrix.astype(np.float32)).to(self.device)
-
-    def __call__(self, pictures, step):
-        """Laps pictures [...,H,W] in place."""
-        fraction = self.fraction_at(step)
-        if fraction == 0:
-            return
-        rotation = self.rotation(fraction)
-        half = len(rotation)
-        for picture in (pictures, pictures.transpose(-1, -2)):
-            around = picture[..., half : picture.shape[-1] - half].unflatten(-1, (-1, 2, half))
-            before, after = around[..., 0, :].flip(-1), around[..., 1, :]
-            differences = before - after
-            change = 0.5 * (differences @ rotation.t() - differences)
-            around[..., 0, :] += change.flip(-1)
-            around[..., 1, :] -= change
-
-
 class Sampler:
     """Draws batches on the device.
 
@@ -109,7 +69,6 @@ class Sampler:
         options = run["options"]
         self.seed, self.batch, self.side = options["seed"], options["batch"], options["crop"]
         self.rate, self.least_scale, self.rows = run["rate"], run["leastScale"], rows
-        self.lapping = Lapping(run["lapping"], device)
         self.generator = torch.Generator(device)
 
     def crop(self, picture, top, left, side, mirrored):
@@ -135,7 +94,6 @@ class Sampler:
         for place, row in enumerate(range(count)[self.rows]):
             crop = self.crop(chosen[row], *places[row], side[row], mirrored[row])
             inputs["x"][place].copy_(crop).div_(255)
-        self.lapping(inputs["x"], step)
         self.generator.manual_seed(self.seed * 1_000_003 + step)
         for name, tensor in inputs.items():
             if name.startswith("noise."):

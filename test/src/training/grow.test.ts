@@ -73,39 +73,6 @@ describe('grow', () => {
     expect(psnr(await decode(bytes, { model, engine: 'wasm' }), decoded)).toBeGreaterThan(50);
   });
 
-  it('leads a run to the lapping of its networks, in models that code pictures on every engine', async () => {
-    const lapped = { ...larger, lapping: 1 };
-    const start = grow(trained, lapped);
-    expect(start.options.lappingRamp).toEqual({ from: 0, start: 8, steps: 3000 });
-    // A ramp of as many steps as a test has: halfway after four, at its end after eight.
-    const short = { from: 0, start: 8, steps: 8 };
-    const options = { ...run.options, steps: 16, lappingRamp: short };
-    const checkpointPath = place.path('lapped/checkpoint.safetensors');
-    const seen: number[] = [];
-    const onStep = (step: number): void => {
-      seen.push(step);
-    };
-    await train({ ...run, config: lapped, options, checkpointPath, resume: start, onStep });
-    expect(seen).toHaveLength(8);
-    const done = await loadCheckpoint(checkpointPath);
-    const halfway = await loadModel(exportModel({ ...done, step: 12 }, { name: 'halfway' }));
-    expect(halfway.config.lapping).toBe(0.5);
-    const model = await loadModel(exportModel(done, { name: 'lapped' }));
-    expect(model.config.lapping).toBe(1);
-    const image = picture('texture', 100, 70);
-    for (const effort of [4, 8]) {
-      const bytes = await encode(image, { model, engine: 'wasm', quality: 80, effort });
-      const decoded = await decode(bytes, { model, engine: 'onnxruntime' });
-      expect(psnr(image, decoded)).toBeGreaterThan(20);
-      expect(psnr(await decode(bytes, { model, engine: 'wasm' }), decoded)).toBeGreaterThan(50);
-    }
-    const tiled = await encode(image, { model, quality: 80, tileSide: 64 });
-    expect(psnr(image, await decode(tiled, { model }))).toBeGreaterThan(20);
-    // From there on, less lapping is a ramp of its own.
-    expect(grow(done, larger).options.lappingRamp).toEqual({ from: 1, start: 16, steps: 3000 });
-    expect(grow(done, lapped).options.lappingRamp).toBeUndefined();
-  });
-
   it('refuses networks with other widths or fewer blocks', () => {
     const wider = { ...larger, channels: 64 };
     expect(() => grow(trained, wider)).toThrow(UsageError);

@@ -9,7 +9,6 @@ import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { lap, lapAngles } from '../../../codec/networks/lapping.js';
 import { loadOnnxRuntime } from '../../../src/engines/onnxruntime.js';
 import { torchFiles, torchProgram } from '../../../src/engines/torch.js';
 import { UsageError } from '../../../src/errors.js';
@@ -18,7 +17,7 @@ import { type Checkpoint, loadCheckpoint } from '../../../src/training/checkpoin
 import { packPicture } from '../../../src/training/packed-pictures.js';
 import { cropPicture } from '../../../src/training/photographs.js';
 import { type ExportOptions, exportRun, importRun } from '../../../src/training/run-folder.js';
-import { emaDecayAt, lappingAt, learningRateAt, scheduleOf } from '../../../src/training/schedule.js';
+import { emaDecayAt, learningRateAt, scheduleOf } from '../../../src/training/schedule.js';
 import { train } from '../../../src/training/train.js';
 import { type Batch, Trainer, type TrainingState } from '../../../src/training/trainer.js';
 import { missingTorch } from '../engines/torch-support.js';
@@ -281,29 +280,6 @@ print(sampling.unpack_picture(open(sys.argv[2], 'rb').read(), ${height}, ${width
     expect(stdout.trim()).toBe(Buffer.from(data).toString('hex'));
   });
 
-  it('laps pictures as networks are led to it', async () => {
-    const [height, width] = [32, 48];
-    const size = { planes: 6, height, width };
-    const values = Float32Array.from({ length: 6 * height * width }, (_, k) => ((k * 7919) % 256) / 255);
-    const ramp = { from: 0.2, start: 100, steps: 50 };
-    const lapping = { angles: lapAngles, fraction: 0.8, ramp };
-    await writeFile(place.path('planes'), values);
-    const text = `import json, numpy as np, torch, sampling
-lapping = sampling.Lapping(json.loads(sys.argv[3]), torch.device('cpu'))
-for step in (0, 125, 1000):
-    planes = torch.from_numpy(np.fromfile(sys.argv[2], np.float32)).reshape(2, 3, ${height}, ${width})
-    lapping(planes, step)
-    print(planes.numpy().tobytes().hex())`;
-    const { stdout } = await script(text, place.path('planes'), JSON.stringify(lapping));
-    const found = stdout.trim().split('\n');
-    for (const [k, step] of [0, 125, 1000].entries()) {
-      const expected = values.slice();
-      lap(expected, size, lappingAt(lapping.fraction, ramp, step));
-      const planes = new Float32Array(Uint8Array.from(Buffer.from(found[k], 'hex')).buffer);
-      expect(Math.max(...planes.map((value, place) => Math.abs(value - expected[place])))).toBeLessThan(1e-6);
-    }
-  });
-
   it('scales crops down half of the time, as Photographs does', async () => {
     const { images } = await runIn(place);
     const picture = (await images.get(0))!;
@@ -315,7 +291,6 @@ for step in (0, 125, 1000):
       options: { seed: 3, batch: 200, crop: 64 },
       rate: JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')).rate,
       leastScale: 0.6,
-      lapping: { angles: lapAngles, fraction: 0, ramp: null },
     };
     const text = `import json, torch, sampling
 sampler = sampling.Sampler(sys.argv[2], json.loads(sys.argv[3]), torch.device('cpu'), slice(0, 200))

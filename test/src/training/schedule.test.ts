@@ -1,12 +1,6 @@
 /** Learning rate and average over a run: warm-up, plateau, cosine; short averages first. */
 import { describe, expect, it } from 'vitest';
-import {
-  emaDecayAt,
-  lappingAt,
-  lappingRamp,
-  learningRateAt,
-  type Schedule,
-} from '../../../src/training/schedule.js';
+import { emaDecayAt, learningRateAt, type Schedule } from '../../../src/training/schedule.js';
 
 const schedule: Schedule = {
   steps: 1000,
@@ -57,21 +51,5 @@ describe('emaDecayAt', () => {
     for (let step = 2; step < 2000; step++) {
       expect(emaDecayAt(schedule, step)).toBeGreaterThanOrEqual(emaDecayAt(schedule, step - 1));
     }
-  });
-});
-
-describe('lappingAt', () => {
-  it("is the networks' own without a ramp, and goes a straight way with one", () => {
-    expect(lappingAt(0.5, undefined, 7)).toBe(0.5);
-    const ramp = lappingRamp(0, 1, 500);
-    expect(ramp).toEqual({ from: 0, start: 500, steps: 3000 });
-    expect([400, 500, 2000, 3500, 9000].map((step) => lappingAt(1, ramp, step))).toEqual([0, 0, 0.5, 1, 1]);
-  });
-
-  it('takes time as the way is long, in both directions', () => {
-    const back = lappingRamp(0.75, 0.25, 0);
-    expect(back.steps).toBe(1500);
-    expect(lappingAt(0.25, back, 750)).toBeCloseTo(0.5, 12);
-    expect(lappingRamp(0.5, 0.5, 10).steps).toBe(1);
   });
 });
