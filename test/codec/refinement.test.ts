@@ -117,11 +117,13 @@ describe('refined files of a photograph', () => {
   const quality = 92;
   let base: ParsedModel;
   let image: Image;
+  let wide: Image;
 
   beforeAll(async () => {
     base = await loadModel('base');
     const whole = await readImage(await readFile(samplePath));
     image = centre(whole.image, 256, 192);
+    wide = centre(whole.image, 512, 384);
   });
 
   /** Bits per pixel that training would pay for the file, its distortion included. */
@@ -146,9 +148,10 @@ describe('refined files of a photograph', () => {
   });
 
   it('cost less in gray, too', async () => {
-    const gray: Image = { ...image, channels: 1, data: image.data.filter((_, k) => k % 3 === 1) };
+    // The smaller centre is nearly flat in gray: 2,400 bytes, of which refinement changes one in a thousand by chance.
+    const gray: Image = { ...wide, channels: 1, data: wide.data.filter((_, k) => k % 3 === 1) };
     const plain = await cost(gray, { refinements: 0 });
-    expect(await cost(gray, { refinements: 2 })).toBeLessThan(plain);
+    expect(await cost(gray, { refinements: 2 })).toBeLessThan(0.99 * plain);
   });
 
   it('have dearer bits than others, unless their price is given', async () => {
