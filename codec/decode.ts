@@ -150,9 +150,12 @@ class TileDecoder {
   }
 }
 
-/** Samples of the alpha chunk's PNG, whose kind and size readContainer has checked; tRNS is all that is left to refuse. */
+/**
+ * Samples of the alpha chunk's PNG, whose kind and size readContainer has checked, the number of pixels with them; tRNS is all
+ * that is left to refuse.
+ */
 function alphaPlane(png: Uint8Array): Uint8Array {
-  const { channels, data } = decodePng(png).image;
+  const { channels, data } = decodePng(png, { maxPixels: Number.POSITIVE_INFINITY }).image;
   if (channels !== 1)
     throw new FormatError(`alpha: expected a gray PNG without tRNS, got ${channels} channels`);
   return data;
@@ -186,8 +189,10 @@ export async function decodeWithReport(
       decoder.decodeLatents(known);
     watch.lap('entropy');
   };
-  // Latents before pixels: a damaged first tile is found before the picture is allocated.
+  // Latents and alpha before pixels: a damaged first tile or alpha is found before the picture is allocated.
   decodeRowsBefore(1);
+  const alpha = container.alpha && alphaPlane(container.alpha);
+  watch.lap('container');
   const image = createImage(width, height, channels as Channels, new Uint8Array(width * height * channels));
   for (let row = 0; row < grid.rows; row++) {
     decodeRowsBefore(row + 1 + reach);
@@ -197,7 +202,6 @@ export async function decodeWithReport(
     decoder.forgetBefore(row + 1 - reach);
     watch.lap('synthesis');
   }
-  const alpha = container.alpha && alphaPlane(container.alpha);
   const { icc, exif, xmp } = container;
   const merged = withMetadata(mergeAlpha(image, alpha), { icc, exif, xmp });
   watch.lap('container');

@@ -1,12 +1,12 @@
 /**
- * Encodes a picture: analysis (any engine), then entropy coding tile by tile (exact). Pictures beyond `tileThreshold`
- * pixels are cut into tiles that are coded independently; the analysis of a tile sees a halo of the picture around it,
- * so that no seam arises.
+ * Encodes a picture: analysis (any engine), refinement where the effort asks for it (refinement.ts), then entropy coding tile
+ * by tile (exact). Pictures beyond `tileThreshold` pixels are cut into tiles that are coded independently; the analysis of a
+ * tile sees a halo of the picture around it, so that no seam arises.
  */
 import { UsageError } from '../src/errors.js';
 import { createImage, type Image, splitAlpha } from '../src/io/image.js';
 import { encodePng } from '../src/io/png.js';
-import { checkedThreads, checkTileSize, type Stopwatch, stopwatch } from './checks.js';
+import { checkedThreads, checkTileSize, maxTilePixels, type Stopwatch, stopwatch } from './checks.js';
 import { type Coder, coderOf } from './coder.js';
 import type { CodingObserver } from './entropy-model.js';
 import {
@@ -92,6 +92,13 @@ export const defaultEncodeOptions = Object.freeze({
 export const tileThreshold = 4 * 2 ** 20;
 export const defaultTileSide = 1024;
 
+/** Tile side where none is asked for: thin pictures, too, are cut where their padding makes one tile of them too large. */
+function defaultTiling(width: number, height: number): number {
+  const { paddedWidth, paddedHeight } = tileGrid(width, height, 0);
+  const whole = width * height <= tileThreshold && paddedWidth * paddedHeight <= maxTilePixels;
+  return whole ? 0 : defaultTileSide;
+}
+
 /** A file with what is worth knowing about its making. */
 export interface EncodeReport {
   readonly bytes: Uint8Array;
@@ -169,7 +176,7 @@ export class PictureEncoder {
     const price = options.lagrangian ?? Math.fround(refinedPrice * quantization.lagrangian);
     this.#refinedQuantization = { ...quantization, lagrangian: price };
     this.#refinements = refinements;
-    this.#tileSide = options.tileSide ?? (width * height > tileThreshold ? defaultTileSide : 0);
+    this.#tileSide = options.tileSide ?? defaultTiling(width, height);
     this.#grid = tileGrid(width, height, this.#tileSide);
     checkTileSize(this.#grid);
     this.#metadata = options.metadata ?? defaultEncodeOptions.metadata;

@@ -5,7 +5,7 @@
  * One instance per process: calls are synchronous, so none can meet another. Memory grows with the longest call and is
  * given back after calls that needed more than `keptBytes`. Price tables stay where they are between calls.
  */
-import { UsageError } from '../src/errors.js';
+import { UnsupportedError, UsageError } from '../src/errors.js';
 import { type TrellisForm, trellisForm } from './butterflies.js';
 import {
   type CostTables,
@@ -102,7 +102,8 @@ export function hasKernel(form: TrellisForm): boolean {
   return form.butterflies && form.states <= mostStates && instance() !== undefined;
 }
 
-const align = (address: number): number => (address + 15) & ~15;
+/** Not by bit masks: what survives of the longest search takes 2^31 bytes. */
+const align = (address: number): number => 16 * Math.ceil(address / 16);
 
 /** Hands out memory from an address on. */
 class Layout {
@@ -119,9 +120,17 @@ class Layout {
   }
 }
 
+/** @throws UnsupportedError where the machine does not give as much. */
 function reserve(memory: WebAssembly.Memory, bytes: number): void {
   const missing = bytes - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / pageBytes));
+  if (missing <= 0) return;
+  try {
+    memory.grow(Math.ceil(missing / pageBytes));
+  } catch {
+    throw new UnsupportedError(
+      `trellis: expected ${bytes} bytes of memory for the search, could not get them`,
+    );
+  }
 }
 
 /** Byte masks for i8x16.swizzle that pick 32-bit lanes. */

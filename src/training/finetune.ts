@@ -27,6 +27,7 @@ import { drawPool, poolBatch, type QuantizedCrop } from './real-latents.js';
 import { emaDecayAt, learningRateAt, type Schedule } from './schedule.js';
 import {
   buildGradientGraph,
+  checkFinite,
   initialState,
   type StepEngine,
   type StepMetrics,
@@ -101,7 +102,7 @@ export interface FinetuneRun {
   /** The model at the start of a round, and at the end. */
   readonly onModel?: (round: number, model: ParsedModel) => Promise<void>;
   readonly onCheckpoint?: (state: FinetuneState) => Promise<void>;
-  /** Aborted: finish the step, save, return. */
+  /** Aborted: finish the step and save, or drop the pool or fit that is being made; return. */
   readonly signal?: AbortSignal;
 }
 
@@ -145,10 +146,14 @@ const withPrice = (quantization: Quantization, factor: number): Quantization => 
   lagrangian: Math.fround(quantization.lagrangian * factor),
 });
 
-async function analysed(coder: Coder, run: FinetuneRun): Promise<AnalysedPicture[]> {
+/** @throws the signal's reason where one is given and aborted */
+async function analysed(coder: Coder, run: FinetuneRun, signal?: AbortSignal): Promise<AnalysedPicture[]> {
   const pictures: AnalysedPicture[] = [];
   for (const image of run.fitCrops) {
-    for (const quality of run.qualities) pictures.push(await analysePicture(coder, image, quality));
+    for (const quality of run.qualities) {
+      signal?.throwIfAborted();
+      pictures.push(await analysePicture(coder, image, quality));
+    }
   }
   return pictures;
 }
@@ -158,7 +163,7 @@ async function roundQuantizations(coder: Coder, run: FinetuneRun, round: number)
   const factor = run.options.prices[round];
   const own = run.options.quantizers.map((name) => quantizationOf(coder.model, name));
   if (factor === 1 && round === 0) return own;
-  const set = fitSet(coder.entropy, coder.model, await analysed(coder, run));
+  const set = fitSet(coder.entropy, coder.model, await analysed(coder, run, run.signal));
   return own.map((quantization) =>
     factor === 1
       ? fitTables(coder.entropy, quantization, set.pictures, { rounds: 1 })
@@ -204,7 +209,7 @@ async function learntModel(
 /** Tables (and offsets of the quantizers that were not learnt from) fitted to the model as it is now. */
 async function refitted(model: ParsedModel, run: FinetuneRun): Promise<ParsedModel> {
   const coder = await coderOf(model, run.engine, run.threads);
-  const set = fitSet(coder.entropy, model, await analysed(coder, run));
+  const set = fitSet(coder.entropy, model, await analysed(coder, run, run.signal));
   const parts = new Map<QuantizerName, QuantizerParts>();
   for (const name of model.tables.quantizers.keys()) {
     const own = quantizationOf(model, name);
@@ -226,8 +231,19 @@ async function refitted(model: ParsedModel, run: FinetuneRun): Promise<ParsedMod
  * @throws UsageError for options that do not fit together, or a loss that is not finite
  */
 export async function finetune(run: FinetuneRun): Promise<ParsedModel | undefined> {
+  checkFinetuneOptions(run.options);
+  try {
+    return await finetuned(run);
+  } catch (error) {
+    // Pools and fits take minutes and leave nothing to save: there an abort is thrown, and the last checkpoint stands.
+    if (run.signal?.aborted && error === run.signal.reason) return undefined;
+    throw error;
+  }
+}
+
+/** All that is left of a run; undefined where a step was its last, and thrown where anything else was. */
+async function finetuned(run: FinetuneRun): Promise<ParsedModel | undefined> {
   const { options, start } = run;
-  checkFinetuneOptions(options);
   let model = await loadModel(start.model);
   const trainer = await createTrainer(run, model);
   try {
@@ -273,13 +289,17 @@ async function playRound(
   round: number,
   done: number,
 ): Promise<ParsedModel | undefined> {
-  const { seed, pool: count, crop } = run.options;
+  const { seed, pool: count, crop, steps } = run.options;
   const coder = await coderOf(model, run.engine, run.threads);
   const quantizations = await roundQuantizations(coder, run, round);
-  const pool = await drawPool(coder, run.images, quantizations, { seed, round, count, crop }, (crops) =>
-    run.onPool?.(round, crops),
-  );
-  if (!(await takeSteps(run, model, trainer, pool, round, done))) return undefined;
+  if (done < steps) {
+    const settings = { seed, round, count, crop };
+    const pool = await drawPool(coder, run.images, quantizations, settings, (crops) => {
+      run.onPool?.(round, crops);
+      run.signal?.throwIfAborted();
+    });
+    if (!(await takeSteps(run, model, trainer, pool, round, done))) return undefined;
+  }
   const weights = blended(model, await trainer.values('ema'), run.options.keep);
   const habits = measureHabits(coder.entropy, quantizations[0], await analysed(coder, run));
   return learntModel(model, weights, quantizations, habits);
@@ -306,13 +326,9 @@ async function takeSteps(
       emaDecay: emaDecayAt(schedule, number),
       step: number,
     });
-    if (!Number.isFinite(metrics.loss)) {
-      throw new UsageError(
-        `finetune: expected a finite loss, got ${metrics.loss} at step ${number}; lower --learning-rate`,
-      );
-    }
+    checkFinite('finetune', metrics, number);
     run.onStep?.(round, step + 1, metrics, (performance.now() - started) / 1000);
-    const stopped = run.signal?.aborted && step + 1 < options.steps;
+    const stopped = run.signal?.aborted;
     if (stopped || ((step + 1) % run.checkpointEvery === 0 && step + 1 < options.steps)) {
       await run.onCheckpoint?.({ model: bytes, round, step: step + 1, state: await trainer.state() });
     }

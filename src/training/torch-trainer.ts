@@ -2,7 +2,7 @@
  * Training steps on PyTorch: the same step as Trainer's, made by a Python process (engines/torch.ts). Graph and state go
  * to it, and the state comes back, through files in a temporary folder that is removed on release.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NetworkConfig } from '../../codec/networks/config.js';
@@ -64,6 +64,9 @@ export class TorchTrainer implements StepEngine {
       const checkpoint = { config, options: runOptions, step: 0, state };
       const { dataShapes } = await writeStepFolder(folder, checkpoint, options);
       const process = await TorchProcess.start(folder, { threads: options.threads, ...torch });
+      // Python has read all of it, and who is killed cannot clean up: only the place where states are saved stays.
+      await rm(folder, { recursive: true });
+      await mkdir(folder);
       return new TorchTrainer(process, folder, dataShapes);
     } catch (error) {
       await rm(folder, { recursive: true, force: true });

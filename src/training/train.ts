@@ -17,6 +17,7 @@ import { buildObjective } from './objective.js';
 import type { Photographs } from './photographs.js';
 import { emaDecayAt, learningRateAt, scheduleOf } from './schedule.js';
 import {
+  checkFinite,
   initialState,
   type StepEngine,
   type StepMetrics,
@@ -151,11 +152,7 @@ async function takeSteps(run: TrainingRun, trainer: StepEngine, done: number): P
     });
     step++;
     run.onStep?.(step, metrics, (performance.now() - started) / 1000);
-    if (!Number.isFinite(metrics.loss)) {
-      throw new UsageError(
-        `train: expected a finite loss, got ${metrics.loss} at step ${step}; lower --learning-rate`,
-      );
-    }
+    checkFinite('train', metrics, step);
     const last = step === options.steps;
     if (step % run.validateEvery === 0 || last) await check();
     if (step % run.checkpointEvery === 0 || last || run.signal?.aborted) await save();

@@ -28,6 +28,20 @@ export interface StepMetrics {
   readonly gradientNorm: number;
 }
 
+/**
+ * Looks at a step before anything of it is saved. The loss is that of the weights before the step: where only its gradient
+ * overflows, it is the weights after it that are spoilt.
+ *
+ * @param name of the stage, for the message
+ * @throws UsageError unless loss and gradient are finite
+ */
+export function checkFinite(name: string, { loss, gradientNorm }: StepMetrics, step: number): void {
+  if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) return;
+  throw new UsageError(
+    `${name}: expected a finite loss and gradient, got ${loss} and a norm of ${gradientNorm} at step ${step}; lower --learning-rate`,
+  );
+}
+
 export interface TrainingGraph {
   readonly outputs: Record<string, Tensor>;
   readonly parameters: ReadonlyMap<string, ParameterSpec>;

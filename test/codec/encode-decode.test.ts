@@ -6,7 +6,7 @@
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decode, decodeWithReport } from '../../codec/decode.js';
-import { type EncodeOptions, efforts, encode, encodeWithReport } from '../../codec/encode.js';
+import { type EncodeOptions, efforts, encode, encodeWithReport, PictureEncoder } from '../../codec/encode.js';
 import { quantizerIds, readContainer, readInfo, writeContainer } from '../../codec/format/index.js';
 import { loadModel } from '../../codec/model/load.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
@@ -65,6 +65,17 @@ describe('sizes', () => {
       expect(psnr(colorOf(image), colorOf(decoded))).toBeGreaterThan(25);
       expect(splitAlpha(decoded).alpha).toEqual(splitAlpha(image).alpha);
     }
+  });
+
+  it.each([
+    [300_000, 1],
+    [1, 300_000],
+  ])('%d x %d is cut, as its padding would make one tile too large', async (width, height) => {
+    const image = createImage(width, height, 1, new Uint8Array(width * height));
+    await PictureEncoder.create(image, { model, engine });
+    await expect(PictureEncoder.create(image, { model, engine, tileSide: 0 })).rejects.toThrow(
+      /tiles: expected at most 16777216 pixels each, got (300032x64|64x300032)/,
+    );
   });
 });
 

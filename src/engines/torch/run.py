@@ -178,7 +178,9 @@ def serve(stepper, run):
     {do: step, rate, decay, step} with all data inputs as float32 in the order of dataShapes -> metrics
     {do: save, path, slots} -> {} once the slots, or the whole state without them, lie in that safetensors file
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other process, which then wants the state.
+    # What stops a whole group of processes (Ctrl-C, timeout, systemd) is for the other process, which then wants the state.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # What libraries print must not mix with answers.
     write_frame(answers, {"ready": torch.__version__})
@@ -365,6 +367,9 @@ def train(stepper, run, arguments, rows):
             say(f"validation step {step} {validation(stepper.optimizer.views['ema'])}")
 
     def save(step):
+        # The loss is only looked at now and then; what it has spoilt meanwhile must not take the place of a good checkpoint.
+        if not torch.isfinite(stepper.optimizer.flat["w"]).all():
+            raise ValueError(f"expected finite weights to save, got others after step {step}")
         if processes.first:
             os.makedirs(out, exist_ok=True)
             save_checkpoint(out, run, stepper.optimizer, step, arguments.half)

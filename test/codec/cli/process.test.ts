@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { decodePng, encodePng, packageRoot } from '../../../src/io/index.js';
+import { missingTorch } from '../../src/engines/torch-support.js';
 import { picture, small, temporaryFolder } from './support.js';
 
 const { path, png } = temporaryFolder();
@@ -16,9 +17,9 @@ interface Ended {
   readonly err: string;
 }
 
-/** @param watch sees standard output as it comes. */
+/** @param watch sees standard output as it comes, and the number of the process, which leads a group of its own. */
 function start(args: readonly string[], stdin?: Uint8Array, watch?: (text: string, pid: number) => void) {
-  const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe' });
+  const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', detached: true });
   const parts: Buffer[] = [];
   let err = '';
   child.stdout.on('data', (part: Buffer) => {
@@ -63,22 +64,32 @@ describe.skipIf(!existsSync(main))('the codec process', () => {
     expect([code, err]).toEqual([0, '']);
   });
 
-  it('saves a training run on Ctrl-C', async () => {
-    await mkdir(path('images'));
+  /** A training run that is stopped once it has made a step. */
+  async function stoppedRun(engine: string, stop: (pid: number) => void): Promise<void> {
+    await mkdir(path('images'), { recursive: true });
     await writeFile(path('images', 'a.png'), encodePng(picture(90, 80)));
+    const run = path(engine);
     const options = ['--batch', '1', '--crop', '64', '--steps', '100000', '--log-every', '1', '-j', '1'];
     let asked = false;
     const { code, err } = await start(
-      ['train', '--images', path('images'), '--out', path('run'), '--model', 'tiny', ...options],
+      ['train', '--images', path('images'), '--out', run, '--model', 'tiny', '--engine', engine, ...options],
       undefined,
       (text, pid) => {
         if (asked || !text.includes('"type":"step"')) return;
         asked = true;
-        process.kill(pid, 'SIGINT');
+        stop(pid);
       },
     );
-    expect(code).toBe(0);
     expect(err).toMatch(/stopped after step \d+; continue with: codec train --resume/);
-    expect(existsSync(path('run', 'checkpoint.safetensors'))).toBe(true);
-  });
+    expect(code).toBe(0);
+    expect(existsSync(join(run, 'checkpoint.safetensors'))).toBe(true);
+  }
+
+  it('saves a training run on Ctrl-C', () => stoppedRun('onnxruntime', (pid) => process.kill(pid, 'SIGINT')));
+
+  it.runIf(!missingTorch).each(['SIGINT', 'SIGTERM'] as const)(
+    'saves a training run in PyTorch when %s reaches all of its processes',
+    (signal) => stoppedRun('torch', (pid) => process.kill(-pid, signal)),
+    120_000,
+  );
 });

@@ -209,6 +209,23 @@ describe('loadModel refuses', () => {
       /synthesis\.out\.bias .*got none/,
     ],
     [
+      'a weight that is no number',
+      () =>
+        changed((tensors) => {
+          (tensors.get('context.0.in.bias')!.data as Uint16Array)[1] = 0x7e00;
+        }),
+      /finite values for context\.0\.in\.bias, got NaN at 1/,
+    ],
+    [
+      'an infinite gain',
+      () =>
+        changed((tensors) => {
+          const { data } = tensors.get('rate.synthesisLatents')!;
+          data[0] = data instanceof Uint16Array ? 0x7c00 : Number.POSITIVE_INFINITY;
+        }),
+      /finite values for rate\.synthesisLatents, got Infinity at 0/,
+    ],
+    [
       'missing tables',
       () => changed((tensors) => tensors.delete('quantizers.tcq8.first')),
       /quantizers\.tcq8\.first/,

@@ -275,6 +275,49 @@ describe('finetune', () => {
     expect(Buffer.compare(bytesOf((await finetune(runWith({ start: last! })))!), whole)).toBe(0);
   }, 180_000);
 
+  it('stops in the last step of a round without another pool, and goes on from there', async () => {
+    const stop = new AbortController();
+    const states: FinetuneState[] = [];
+    const pools: number[] = [];
+    const stopped = await finetune(
+      runWith({
+        signal: stop.signal,
+        onPool: (round) => pools.push(round),
+        onStep: (_, step) => step === options.steps && stop.abort(),
+        onCheckpoint: async (state) => {
+          states.push(state);
+        },
+      }),
+    );
+    expect(stopped).toBeUndefined();
+    expect(pools.every((round) => round === 0)).toBe(true);
+    expect(states.map(({ round, step }) => [round, step])).toEqual([
+      [0, 2],
+      [0, options.steps],
+    ]);
+    const rest = await finetune(runWith({ start: states[1] }));
+    expect(Buffer.compare(bytesOf(rest!), bytesOf((await finetune(runWith()))!))).toBe(0);
+  }, 180_000);
+
+  it('stops in the middle of a pool, and passes other errors on', async () => {
+    const stop = new AbortController();
+    let crops = 0;
+    const onPool = (_: number, done: number): void => {
+      crops = done;
+      stop.abort();
+    };
+    const onStep = (): void => expect.unreachable('a step after the stop');
+    expect(await finetune(runWith({ signal: stop.signal, onPool, onStep }))).toBeUndefined();
+    expect(crops).toBe(1);
+    const failing = runWith({
+      signal: stop.signal,
+      onPool: () => {
+        throw new Error('disk full');
+      },
+    });
+    await expect(finetune(failing)).rejects.toThrow('disk full');
+  });
+
   it('says what does not fit together', async () => {
     expect(() => checkFinetuneOptions({ ...options, prices: [1] })).toThrow(
       new UsageError('finetune: expected 2 factors of prices, one per round, got 1'),

@@ -4,6 +4,7 @@
  * Photographs does it. What cannot be exported is tested everywhere.
  */
 import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadOnnxRuntime } from '../../../src/engines/onnxruntime.js';
 import { torchFiles, torchProgram } from '../../../src/engines/torch.js';
 import { UsageError } from '../../../src/errors.js';
-import { parseSafetensors, toFloat32 } from '../../../src/io/safetensors.js';
+import { parseSafetensors, serializeSafetensors, toFloat32 } from '../../../src/io/safetensors.js';
 import { type Checkpoint, loadCheckpoint } from '../../../src/training/checkpoint.js';
 import { packPicture } from '../../../src/training/packed-pictures.js';
 import { cropPicture } from '../../../src/training/photographs.js';
@@ -215,6 +216,18 @@ files.write_safetensors(path, arrays, {})`;
     expect(step).toBeLessThan(last);
     const rest = await launch(folder, ['--out', join(stopped, 'out'), '--resume']);
     expectNear(new Map([...lossesOf(lines), ...lossesOf(rest)]), lossesOf(whole), 1e-5);
+  });
+
+  it('does not save weights that are not finite', async () => {
+    const spoilt = await exported('spoilt');
+    const path = join(spoilt, 'state.safetensors');
+    const { tensors, metadata } = parseSafetensors(new Uint8Array(await readFile(path)));
+    (tensors.get('synthesis.out.bias')!.data as Float32Array)[0] = Number.NaN;
+    await writeFile(path, serializeSafetensors(tensors, metadata));
+    await expect(launch(spoilt, ['--minutes', '0'])).rejects.toThrow(
+      /run\.py: expected finite weights to save, got others after step 12/,
+    );
+    expect(existsSync(join(spoilt, 'out'))).toBe(false);
   });
 
   it('says what batch several processes make', async () => {

@@ -15,7 +15,7 @@ import { loadCheckpoint, saveCheckpoint } from '../../../src/training/checkpoint
 import { exportModel } from '../../../src/training/export-model.js';
 import { Photographs } from '../../../src/training/photographs.js';
 import { firstCheckpoint, parameterSpecs, type TrainingRun, train } from '../../../src/training/train.js';
-import { type StepEngine, Trainer, type TrainingState } from '../../../src/training/trainer.js';
+import { checkFinite, type StepEngine, Trainer, type TrainingState } from '../../../src/training/trainer.js';
 import { picture } from '../../golden/pictures.js';
 import { runIn, type Workplace, workplace } from './support.js';
 
@@ -196,8 +196,17 @@ describe('train', () => {
       },
     };
     const failing = train({ ...run, createEngine: async () => engine });
-    await expect(failing).rejects.toThrow(/finite loss, got NaN at step 1/);
+    await expect(failing).rejects.toThrow(/finite loss and gradient, got NaN and a norm of NaN at step 1/);
     await expect(failing).rejects.toBeInstanceOf(UsageError);
     expect(released).toBe(1);
+  });
+
+  it('stops at a gradient that is not finite, too: the weights after such a step are spoilt', () => {
+    const none = new Float32Array(0);
+    const metrics = { loss: 1, distortion: none, rate: none, hyperRate: none, gradientNorm: 1 };
+    checkFinite('train', metrics, 7);
+    expect(() => checkFinite('train', { ...metrics, gradientNorm: Number.POSITIVE_INFINITY }, 7)).toThrow(
+      /got 1 and a norm of Infinity at step 7; lower --learning-rate/,
+    );
   });
 });
