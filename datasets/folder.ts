@@ -21,20 +21,21 @@ export interface FolderOptions {
 
 const readText = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
 
-/** Lines of sha256sum: hash, blank, blank or star, name. */
+/** Lines of sha256sum: hash, blank, blank or star, name. It may have been asked for `./*`; files of subfolders are left out. */
 function parseSums(text: string, path: string): Map<string, string> {
   const hashes = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {
     if (line === '') continue;
     const parts = /^([0-9a-f]{64}) [ *](.+)$/.exec(line);
     if (!parts) throw new FormatError(`${path}: expected lines of a SHA-256 and a file name, got '${line}'`);
-    hashes.set(parts[2], parts[1]);
+    const file = parts[2].replace(/^(\.\/)+/, '');
+    if (!file.includes('/')) hashes.set(file, parts[1]);
   }
   return hashes;
 }
 
 function parseManifest(text: string): Map<string, string> {
-  const [head, ...rows] = text
+  const [head = [], ...rows] = text
     .split(/\r?\n/)
     .filter((line) => line !== '')
     .map((line) => line.split('\t'));

@@ -177,15 +177,21 @@ export async function evaluate(task: EvaluationTask): Promise<Evaluation> {
   };
   const queue = planned.filter(({ settings }) => settings.length > 0).values();
 
+  /** What the store said when it could not keep a result: the end of the run, and no fault of a codec. */
+  let unkept: unknown;
   const work = async (measurer: Measurer): Promise<void> => {
     for (const one of queue) {
+      if (unkept) return;
       const { codec: index, about, settings } = one;
       const codec = codecs[index];
       let open = settings.length;
       try {
         await measurer.measure(one, async (result) => {
           const kept = { measurement: result, environment };
-          await store.put(keyOf(codec, about, result.setting, environment), kept);
+          await store.put(keyOf(codec, about, result.setting, environment), kept).catch((error) => {
+            unkept ??= error;
+            throw error;
+          });
           results[index].push(kept);
           open--;
           tell(about.name, codec.name, 1);
@@ -193,6 +199,7 @@ export async function evaluate(task: EvaluationTask): Promise<Evaluation> {
         });
       } catch (error) {
         signal?.throwIfAborted();
+        if (unkept) throw unkept;
         failures.push({ image: about.name, codec: codec.name, message: reasonOf(error) });
         tell(about.name, codec.name, open);
       }

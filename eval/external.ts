@@ -19,7 +19,7 @@ import {
 } from './command.js';
 import { decodePnm, encodePnm } from './pnm.js';
 
-/** How to use a program as a codec. In commands stand `{in}`, `{out}`, `{q}` (the setting) and `{threads}`. */
+/** How to use a program as a codec. In commands stand `{in}`, `{out}`, `{threads}` and, to encode, `{q}` (the setting). */
 export interface ExternalCodec {
   readonly name: string;
   /** Picture to file, e.g. 'cjxl {in} {out} -q {q}'. */
@@ -71,6 +71,9 @@ export function parseExternalCodec(value: unknown, source: string): ExternalCode
       refuse(field, 'a command with {in} and {out}');
     }
   }
+  if ((fields.decode as string).includes('{q}')) {
+    refuse('decode', 'a command without {q}, as a decoder has nothing but the file');
+  }
   return fields as unknown as ExternalCodec;
 }
 
@@ -113,7 +116,7 @@ export async function externalCodec(template: ExternalCodec, threads = 1): Promi
   const [encode, decode] = [splitCommand(template.encode), splitCommand(template.decode)];
   // Placeholders that nobody fills are found before anything runs.
   for (const command of [encode, decode]) fillCommand(command, { in: '', out: '', q: '', threads: '' });
-  const run = (command: readonly string[], from: string, to: string, q: number): Promise<CommandResult> =>
+  const run = (command: readonly string[], from: string, to: string, q?: number): Promise<CommandResult> =>
     runCommand(fillCommand(command, { in: from, out: to, q: String(q), threads: String(threads) }));
   const said = template.version === undefined ? [] : [await programVersion(splitCommand(template.version))];
   return {
@@ -121,6 +124,8 @@ export async function externalCodec(template: ExternalCodec, threads = 1): Promi
     version: [
       ...said,
       template.encode,
+      template.decode,
+      `files of ${extension}`,
       `through ${picture} files`,
       'seconds include starting the process',
     ].join(', '),
@@ -139,7 +144,7 @@ export async function externalCodec(template: ExternalCodec, threads = 1): Promi
       withTemporaryFolder(async (folder) => {
         const [from, to] = [join(folder, `coded${extension}`), join(folder, `picture.${picture}`)];
         await writeFile(from, bytes);
-        const { seconds } = await run(decode, from, to, settings[0]);
+        const { seconds } = await run(decode, from, to);
         return { image: await readPicture(to, decode[0]), seconds };
       }),
   };

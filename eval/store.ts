@@ -4,12 +4,15 @@
  */
 import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { fileError } from '../src/io/index.js';
 import { readJson, writeJson } from './evaluation.js';
 
 /** Keyed results, in memory and, with a path, in a file that grows. */
 export class ResultStore<T> {
   readonly #results = new Map<string, T>();
   readonly #path: string | undefined;
+  /** The last line may have been cut short. */
+  #torn = false;
 
   private constructor(path: string | undefined) {
     this.#path = path;
@@ -49,10 +52,22 @@ export class ResultStore<T> {
     return this.#results.get(key);
   }
 
-  /** Keeps a result, on disk before this resolves. */
+  /**
+   * Keeps a result, on disk before this resolves.
+   *
+   * @throws UsageError naming the file where it cannot be written
+   */
   async put(key: string, result: T): Promise<void> {
     this.#results.set(key, result);
-    if (this.#path !== undefined) await appendFile(this.#path, `${writeJson({ key, result })}\n`);
+    if (this.#path === undefined) return;
+    const start = this.#torn ? '\n' : '';
+    try {
+      this.#torn = true;
+      await appendFile(this.#path, `${start}${writeJson({ key, result })}\n`);
+      this.#torn = false;
+    } catch (error) {
+      throw fileError('written', this.#path, error);
+    }
   }
 
   /** Forgets everything, on disk too. */

@@ -31,10 +31,17 @@ class Worker {
   async request(request: Request, onResult: (result: Measurement) => Promise<void>): Promise<Reply> {
     if (!this.#child) {
       // Infinities survive this serialization.
-      this.#child = fork(script(), { serialization: 'advanced' });
+      const started = fork(script(), { serialization: 'advanced' });
+      this.#child = started;
+      // For its whole life: it may end between requests, too.
+      const gone = (): void => {
+        if (this.#child === started) this.#child = undefined;
+      };
+      started.on('exit', gone).on('error', gone);
       if (request !== this.open) await this.request(this.open, onResult);
     }
     const child = this.#child;
+    if (!child) throw new UnsupportedError('Expected a worker process but it ended as it began');
     let kept: Promise<void> = Promise.resolve();
     const reply = await new Promise<Reply>((resolve, reject) => {
       const onMessage = (message: Reply): void => {
@@ -44,17 +51,18 @@ class Worker {
           kept.catch(() => {});
         } else settle(() => resolve(message));
       };
-      const onExit = (code: number | null, signal: string | null): void => {
-        this.#child = undefined;
-        const how = signal ? `was ended by ${signal}` : `ended with status ${code}`;
+      const fail = (how: string): void =>
         settle(() => reject(new UnsupportedError(`Expected a result but the worker process ${how}`)));
-      };
+      const onExit = (code: number | null, signal: string | null): void =>
+        fail(signal ? `was ended by ${signal}` : `ended with status ${code}`);
+      const onError = (error: Error): void => fail(`failed: ${error.message}`);
       const settle = (action: () => void): void => {
-        child.off('message', onMessage).off('exit', onExit);
+        child.off('message', onMessage).off('exit', onExit).off('error', onError);
         action();
       };
-      child.on('message', onMessage).on('exit', onExit);
-      child.send(request);
+      child.on('message', onMessage).on('exit', onExit).on('error', onError);
+      // A channel that is closed already ends in onExit, or here.
+      child.send(request, (error) => error && onError(error));
     });
     await kept;
     return reply;
@@ -63,7 +71,7 @@ class Worker {
   async end(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
-    if (!child || child.exitCode !== null) return;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
       child.once('exit', () => resolve());
       child.kill();

@@ -223,6 +223,9 @@ function channelsOf({ space, channels, hasAlpha: alpha }: Metadata): Channels {
   return ((isGray ? 1 : 3) + (alpha ? 1 : 0)) as Channels;
 }
 
+/** Colour spaces whose samples have a range of their own, whatever type they are stored in. */
+const scaledSpaces: ReadonlySet<string> = new Set(['scrgb', 'lab', 'labs', 'xyz', 'cmyk']);
+
 async function readWithSharp(bytes: Uint8Array, format: ImageFormat, limits: Limits): Promise<DecodedImage> {
   const meta = await (await openWithSharp(bytes, true)).metadata();
   const { width, height, depth } = meta;
@@ -235,6 +238,10 @@ async function readWithSharp(bytes: Uint8Array, format: ImageFormat, limits: Lim
   if (cmyk) notices.push('CMYK converted to sRGB');
   else if (convert) notices.push('colours converted from the embedded ICC profile to sRGB');
   if (depth !== 'uchar') notices.push(`${meta.bitsPerSample ?? 16}-bit samples reduced to 8 bits`);
+  // Of gray and plain RGB libvips scales 8 and 16 bits; anything else it would cut off at 255, so that 0..1 becomes black.
+  if (depth !== 'uchar' && depth !== 'ushort' && !scaledSpaces.has(meta.space)) {
+    throw new UnsupportedError(`Expected samples of 8 or 16 bits but got ${depth} (${meta.space})`);
+  }
   const deep = depth === 'ushort' && !cmyk;
   const data = deep
     ? await readDeepPixels(bytes, channels, format === 'avif' ? (meta.bitsPerSample ?? 16) : 16)

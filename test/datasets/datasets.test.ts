@@ -122,6 +122,19 @@ describe('folderDataset', () => {
     await expect(loadImage(images[0])).rejects.toThrow(IntegrityError);
   });
 
+  it('knows names that were listed as ./*, and leaves subfolders and an empty manifest out', async () => {
+    for (const name of ['a.png', 'b.png']) await writeFile(join(folder, name), png);
+    await writeFile(join(folder, 'SHA256SUMS'), `${pngHash}  ./a.png\n${pngHash}  ./sub/c.png\n`);
+    const { images } = await folderDataset(folder, { allowAbsent: true });
+    expect(images.map(({ name, sha256 }) => [name, sha256])).toEqual([
+      ['a.png', pngHash],
+      ['b.png', undefined],
+    ]);
+    await rm(join(folder, 'SHA256SUMS'));
+    await writeFile(join(folder, 'manifest.tsv'), '');
+    expect((await folderDataset(folder)).images).toHaveLength(2);
+  });
+
   it('names missing folders and files, and odd manifests', async () => {
     await expect(folderDataset(join(folder, 'no'))).rejects.toThrow(UsageError);
     await writeFile(join(folder, 'a.png'), png);

@@ -6,6 +6,7 @@ import type { MeasuredCodec } from '../../eval/evaluation.js';
 import { localMeasurer } from '../../eval/measurer.js';
 import { openMetrics } from '../../eval/metrics/metrics.js';
 import { ResultStore } from '../../eval/store.js';
+import { UsageError } from '../../src/errors.js';
 import { environment, evaluateSteps, pictureFolder, stepCodec } from './step-codec.js';
 
 const { path, dataset } = pictureFolder();
@@ -78,6 +79,17 @@ describe('evaluate', () => {
       whole,
     );
     expect(again[0].calls + again[1].calls).toBe(30);
+  });
+
+  it('ends where results cannot be kept, and blames no codec', async () => {
+    const set = await dataset({ a: 64, b: 96 });
+    const store = await ResultStore.open<KeptMeasurement>();
+    const codec = ours();
+    store.put = async () => {
+      if (codec.calls === 3) throw new UsageError('store.jsonl: cannot be written: no space left');
+    };
+    await expect(evaluateSteps(set, [codec], { store })).rejects.toThrow(/no space left/);
+    expect(codec.calls).toBe(3);
   });
 
   it('measures again what depends on what has changed: version, threads, a metric', async () => {

@@ -46,7 +46,9 @@ describe('externalCodec', () => {
   it('codes through files, at a setting', async () => {
     const codec = await externalCodec(template({ version: `${process.execPath} --version` }));
     expect(codec).toMatchObject({ name: 'cut', settings: [3, 8] });
-    expect(codec.version).toMatch(/^v\d+.*encode \{in\} \{out\} \{q\}, through ppm files, seconds include/);
+    expect(codec.version).toMatch(
+      /^v\d+.*encode \{in\} \{out\} \{q\}, .*decode \{in\} \{out\}, files of \.bin, through ppm files, seconds include/,
+    );
     const { bytes, seconds } = await codec.encode(image, 8);
     expect(bytes.length).toBe('P6\n40 40\n255\n'.length + 4800);
     expect(seconds).toBeGreaterThan(0.005);
@@ -97,6 +99,7 @@ describe('templates', () => {
     refuses({ name: '' }, /cut\.json: expected a text for name, got ""/);
     refuses({ decode: 1 }, /a text for decode, got 1/);
     refuses({ encode: 'enc {in} -q {q}' }, /a command with \{in\} and \{out\} for encode/);
+    refuses({ decode: 'dec {in} {out} {q}' }, /a command without \{q\}, .* for decode, got "dec/);
     refuses({ settings: [] }, /a list of numbers for settings, got \[\]/);
     refuses({ settings: ['1'] }, /a list of numbers/);
     refuses({ picture: 'bmp' }, /png or ppm for picture, got "bmp"/);

@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { CodecSpec } from '../../eval/codec-specs.js';
 import type { Measurement } from '../../eval/measure.js';
@@ -90,6 +91,26 @@ writeFileSync(to, readFileSync(from));`,
       ['failing', 0],
     ]);
     expect(evaluation.codecs[2].perImage[0]!.psnr).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('may be ended while they wait, and are started again or closed all the same', async () => {
+    const set = await dataset({ a: 64 });
+    const [measurer] = await openWorkers(1, specs, options);
+    /** Ends the worker: the one child of this process that runs the script. */
+    const kill = async (): Promise<void> => {
+      const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=,args=', '--ppid', `${process.pid}`]);
+      const line = stdout.split('\n').find((one) => one.includes('eval/worker.js'));
+      process.kill(Number.parseInt(line!, 10), 'SIGKILL');
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    };
+    await kill();
+    const results: Measurement[] = [];
+    await measurer.measure({ codec: 1, picture: set.images[0], settings: [50] }, async (result) => {
+      results.push(result);
+    });
+    expect(results).toHaveLength(1);
+    await kill();
+    await measurer.close();
   });
 
   it('and the process that asked them end together with Ctrl-C, which reaches them all, in a line that says so', async () => {

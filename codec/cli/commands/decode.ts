@@ -24,9 +24,11 @@ interface Options extends CoderOptions {
   readonly reference?: string;
 }
 
-async function readReference(path: string, image: Image): Promise<Image> {
+/** The reference in the decoded picture's colours: a file that has a profile keeps its samples as they were. */
+async function readReference(path: string, image: Image, maxPixels: number | undefined): Promise<Image> {
   return about(path, async () => {
-    const reference = (await readImage(path)).image;
+    const icc = image.metadata?.icc ? 'keep' : 'convert';
+    const reference = (await readImage(path, { maxPixels, icc })).image;
     if (reference.width !== image.width || reference.height !== image.height) {
       throw new UsageError(
         `expected a reference of ${image.width}x${image.height}, got ${reference.width}x${reference.height}`,
@@ -44,6 +46,9 @@ async function run(context: Context, input: string, output: string, options: Opt
   const format = output === '-' ? 'png' : await about(output, () => formatOfPath(output));
   refuseSameFile(input, output);
   context.refuseTerminal(output);
+  if (options.reference !== undefined && !(await exists(options.reference))) {
+    throw new FileError(options.reference, new UsageError('expected a reference, there is no such file'));
+  }
   const encoded = await context.read(input);
   const model = options.model === undefined ? undefined : await modelNamed(options.model);
   const {
@@ -53,7 +58,6 @@ async function run(context: Context, input: string, output: string, options: Opt
     seconds: times,
     engine: used,
   } = await about(name, () => decodeWithReport(encoded, { model, engine, threads, maxPixels }));
-  const reference = options.reference && (await readReference(options.reference, image));
   const kept = options.metadata ? image : withMetadata(image, undefined);
   const { quality } = options;
   const picture = await about(outputName(output), () => encodeImage(kept, format, { quality }));
@@ -61,6 +65,8 @@ async function run(context: Context, input: string, output: string, options: Opt
   sayNotices(context, outputName(output), picture.notices);
   const elapsed = (performance.now() - started) / 1000;
   const { width, height } = image;
+  // After the picture is written: a reference that does not fit costs nothing but its number.
+  const reference = options.reference && (await readReference(options.reference, image, maxPixels));
   const decibel = reference ? psnr(reference, image) : undefined;
   const parts = [`${width} x ${height}`, bytes(picture.bytes.length)];
   if (decibel !== undefined) parts.push(decibels(decibel));

@@ -305,7 +305,7 @@ export function addEval(program: Command, context: Context): void {
       new Option(
         '--external <codec>',
         'a program as a codec: a JSON file with name, encode, decode, settings and, if wished, picture (png or ppm), ' +
-          'extension, version; or NAME=ENCODE;DECODE;SETTINGS. Commands have {in}, {out}, {q}, {threads}; may be repeated',
+          'extension, version; or NAME=ENCODE;DECODE;SETTINGS. Commands have {in}, {out}, {threads}, and {q} to encode; may be repeated',
       )
         .argParser((text: string, before: readonly string[]) => [...before, text])
         .default([], 'none'),

@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { createImage, decodePng, encodePng, readImage } from '../../../src/io/index.js';
 import { psnr } from '../../../src/metrics/psnr.js';
@@ -21,6 +22,28 @@ describe('codec encode and decode', () => {
     expect(decoded.err).toContain(`b.png: 100 x 70`);
     expect(decoded.err).toContain(`${decibel.toFixed(2)} dB`);
     expect(await files()).toEqual(['a.png', 'a.tlc', 'b.png']);
+  });
+
+  it('compares with a reference in the colours that the file keeps', async () => {
+    const input = path('p3.png');
+    await sharp(encodePng(picture(60, 40)))
+      .withIccProfile('p3')
+      .png()
+      .toFile(input);
+    const encoded = await works(['encode', input, '--icc', 'keep', '--psnr', '--json', ...small]);
+    const decode = ['decode', path('p3.tlc'), path('b.png'), '--json', ...small];
+    const decoded = await works([...decode, '--reference', input]);
+    expect(JSON.parse(decoded.out).psnr).toBeCloseTo(JSON.parse(encoded.out).psnr, 10);
+  });
+
+  it('decodes where the reference does not fit, and not where there is none', async () => {
+    await works(['encode', await png('a.png', picture(40, 40)), ...small]);
+    const decode = ['decode', path('a.tlc'), path('b.png'), ...small, '--reference'];
+    await fails([...decode, path('c.png')], /c\.png: expected a reference, there is no such file/);
+    expect(await files()).toEqual(['a.png', 'a.tlc']);
+    const other = await png('d.png', picture(30, 40));
+    await fails([...decode, other], /d\.png: expected a reference of 40x40, got 30x40/);
+    expect(await files()).toEqual(['a.png', 'a.tlc', 'b.png', 'd.png']);
   });
 
   it('does not replace the original unless the output is named', async () => {

@@ -64,6 +64,30 @@ describe.skipIf(!existsSync(main))('the codec process', () => {
     expect([code, err]).toEqual([0, '']);
   });
 
+  it('says that a full disk did not take its output', async () => {
+    const input = await png('a.png', picture(30, 30));
+    const command = `'${process.execPath}' '${main}' encode '${input}' - ${small.map((word) => `'${word}'`).join(' ')} > /dev/full`;
+    const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let err = '';
+    child.stderr.on('data', (part: Buffer) => {
+      err += part;
+    });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(err).toBe('codec: standard output: cannot be written: no space left on the device\n');
+    expect(code).toBe(1);
+  });
+
+  it('finishes its work where nobody reads what it says', async () => {
+    const input = await png('a.png', picture(30, 30));
+    const child = spawn(process.execPath, [main, 'encode', input, '-v', ...small], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.destroy();
+    child.stderr.destroy();
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+    expect(existsSync(path('a.tlc'))).toBe(true);
+  });
+
   /** A training run that is stopped once it has made a step. */
   async function stoppedRun(engine: string, stop: (pid: number) => void): Promise<void> {
     await mkdir(path('images'), { recursive: true });

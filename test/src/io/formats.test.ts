@@ -110,6 +110,32 @@ describe('readImage', () => {
     expect(notices).toEqual(['16-bit samples reduced to 8 bits']);
   });
 
+  it('refuses gray TIFF of floats or 32 bits, which would come out black or white', async () => {
+    for (const [format, samples] of [
+      [3, new Float32Array(64).fill(0.5)],
+      [1, new Uint32Array(64).fill(1e9)],
+    ] as const) {
+      // Width, height, bits, compression, white is 1, where samples begin, samples, rows, bytes, kind of number.
+      const tags = [256, 257, 258, 259, 262, 273, 277, 278, 279, 339];
+      const values = [8, 8, 32, 1, 1, 256, 1, 8, 256, format];
+      const file = Buffer.alloc(512);
+      file.write('II*\0', 'latin1');
+      file.writeUInt32LE(8, 4);
+      file.writeUInt16LE(tags.length, 8);
+      tags.forEach((tag, n) => {
+        file.writeUInt16LE(tag, 10 + 12 * n);
+        file.writeUInt16LE(4, 12 + 12 * n);
+        file.writeUInt32LE(1, 14 + 12 * n);
+        file.writeUInt32LE(values[n], 18 + 12 * n);
+      });
+      Buffer.from(samples.buffer).copy(file, 256);
+      await expect(readImage(new Uint8Array(file))).rejects.toThrow(UnsupportedError);
+      await expect(readImage(new Uint8Array(file))).rejects.toThrow(
+        /expected samples of 8 or 16 bits but got (float|uint)/i,
+      );
+    }
+  });
+
   it('rounds 10-bit AVIF, white staying white', async () => {
     const white = createImage(16, 16, 3, new Uint8Array(768).fill(255));
     const bytes = await open(white).avif({ bitdepth: 10, quality: 100 }).toBuffer();
