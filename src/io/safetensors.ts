@@ -194,7 +194,8 @@ export function tensorFromBytes(entry: TensorEntry, bytes: Uint8Array): SafeTens
     );
   }
   const size = dtypeSize(dtype);
-  const source = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // Copied by the constructor: `slice` of a Buffer is a view, and stays where it was.
+  const source = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   const data = new arrays[dtype](source.buffer as ArrayBuffer, source.byteOffset, source.length / size);
   return { dtype, shape, data } as SafeTensor;
 }

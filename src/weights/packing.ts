@@ -24,7 +24,7 @@ export function packBits(
   if (width === 8) {
     out.set(codes);
   } else if (width === 4) {
-    const pairs = codes.length >> 1;
+    const pairs = Math.floor(codes.length / 2);
     for (let k = 0; k < pairs; k++) out[k] = codes[2 * k] | (codes[2 * k + 1] << 4);
     if (codes.length % 2 === 1) out[pairs] = codes[codes.length - 1];
   } else {

@@ -78,6 +78,7 @@ export function packScales(scales: Float32Array, format: ScaleFormat): Uint8Arra
 
 /** Reverses packScales. */
 export function unpackScales(bytes: Uint8Array, format: ScaleFormat): Float32Array {
-  if (format === 'float32') return new Float32Array(bytes.slice().buffer);
-  return fromHalf(new Uint16Array(bytes.slice(1).buffer), bytes[0] + least);
+  // Copied by the constructor: `slice` of a Buffer, which is a Uint8Array too, is a view of a larger one.
+  if (format === 'float32') return new Float32Array(new Uint8Array(bytes).buffer);
+  return fromHalf(new Uint16Array(new Uint8Array(bytes.subarray(1)).buffer), bytes[0] + least);
 }

@@ -234,7 +234,7 @@ async function run(
     const rules = [...options.keep, ...options.filter];
     let planned = planTensors(source, format, { rules, fallback, seed: options.seed, calibration });
     if (options.targetBpw !== undefined) {
-      planned = await meetTarget(source, format, planned, options.targetBpw);
+      planned = await meetTarget(source, format, planned, options.targetBpw, calibration);
     }
     if (options.dryRun) return await describePlan(context, source, planned, calibration, options);
     const { stderr } = context.streams;

@@ -30,7 +30,8 @@ export function toInt32Layout(
   const { rows, columns, starts } = layoutOf(shape, granularity);
   if (granularity === 'tensor' || rows * columns === 0) return undefined;
   const groups = (starts.length - 1) / rows;
-  if (columns % groups !== 0) return undefined;
+  // Whole groups only: the layout has readers divide a row into equal parts.
+  if (columns % groups !== 0 || starts[1] !== columns / groups) return undefined;
   const scales = parameterOf<Float32Array>(quantized, 'scales');
   const perWord = 32 / bits;
   const width = Math.ceil(columns / perWord);

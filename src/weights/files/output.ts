@@ -128,7 +128,7 @@ export function safetensorsOutput({ isFolder, packed, dtype, metadata }: Safeten
         if (known) {
           const bytes = known.parts.reduce((sum, one) => sum + one.bytes, 0);
           const part = { name: name + packedSuffix, type: 'I32', shape, bytes };
-          const entry = { ...quantization, shape, layout: int32Layout } as const;
+          const entry = { ...quantization, bits: 8 * bytes, shape, layout: int32Layout } as const;
           return { part, tensors: known.parts, pieces: known.data, quantization: entry };
         }
         const data = choice.scheme.pack(quantized);
@@ -204,7 +204,9 @@ export function tlwOutput(metadata: Readonly<Record<string, string>>): OutputFor
     end(records, offset) {
       let at = tlwStart(records.length, metadata).length;
       const entries = records.map(({ part: { name, type, shape, bytes } }) => {
-        const [dtype, scheme] = type.split(' ');
+        // Types of sources may have spaces, schemes have none.
+        const space = type.lastIndexOf(' ');
+        const [dtype, scheme] = [type.slice(0, space), type.slice(space + 1)];
         const entry = { name, dtype, shape, scheme, offset: at, length: bytes - overhead };
         at += bytes;
         return entry;

@@ -7,8 +7,8 @@
  */
 
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../errors.js';
 import { GrowingFile } from '../../io/byte-file.js';
 import { fileError, writeFileAtomic } from '../../io/files.js';
@@ -68,6 +68,32 @@ function outputFiles(
   }));
 }
 
+/** The path with all links followed, of a file that need not be there yet. */
+async function realPlace(path: string): Promise<string> {
+  const folder = await realpath(dirname(path)).catch(() => resolve(dirname(path)));
+  return realpath(path).catch(() => join(folder, basename(path)));
+}
+
+/**
+ * An output must not take the place of what it is made from, by whatever name or link.
+ * @throws UsageError naming the file
+ */
+async function refuseSource(
+  source: Checkpoint,
+  files: readonly OutputFile[],
+  { output, format }: QuantizeOptions,
+): Promise<void> {
+  const isFolder = (await stat(source.path)).isDirectory();
+  const folder = isFolder ? source.path : dirname(source.path);
+  const own = new Set(await Promise.all(source.files.map((name) => realPlace(join(folder, name)))));
+  if (isFolder) own.add(await realPlace(source.path));
+  const wanted = [...files.map(({ path }) => path), ...(format.isFolder ? [output] : [])];
+  for (const path of wanted) {
+    if (!own.has(await realPlace(path))) continue;
+    throw new UsageError(`${path}: expected another place than the input's, which it would replace`);
+  }
+}
+
 /** A text that is the same only for the same work on the same files. */
 async function planText(
   source: Checkpoint,
@@ -109,7 +135,9 @@ async function convert(
   const quantized = choice.scheme.quantize({ name, shape, values }, options);
   const restored = choice.scheme.dequantize(quantized);
   const distortion = distortionOf(values, restored);
-  const { bits } = quantized;
+  const { pieces, ...coded } = format.code({ tensor, choice, quantized, restored });
+  // What the file has: another program's layout may take more than the scheme's own.
+  const { bits } = coded.quantization ?? quantized;
   const report: QuantizationReport = {
     name,
     scheme: labelOf(choice),
@@ -117,7 +145,6 @@ async function convert(
     bitsPerWeight: distortion.weights === 0 ? 0 : bits / distortion.weights,
     ...distortion,
   };
-  const { pieces, ...coded } = format.code({ tensor, choice, quantized, restored });
   return journal.append({ tensor: index, report, ...coded }, pieces);
 }
 
@@ -190,7 +217,11 @@ async function finishFolder(
   }
   const planned = files.flatMap(({ tensors }) => tensors);
   await describePacked(join(output, 'config.json'), planned, journal);
-  if (files.length === 1) return;
+  if (files.length === 1) {
+    // One of shards that lay here before would be believed.
+    await rm(join(output, indexName), { force: true });
+    return;
+  }
   let total = 0;
   const map: [string, string][] = [];
   for (const { path, tensors } of files) {
@@ -218,6 +249,7 @@ export async function quantizeCheckpoint(
 ): Promise<QuantizeResult> {
   const { output, format, signal, onTensor } = options;
   const files = outputFiles(source, planned, options);
+  await refuseSource(source, files, options);
   const journal = await Journal.open(
     journalFolder(output),
     await planText(source, planned, options),

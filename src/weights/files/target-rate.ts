@@ -11,6 +11,7 @@ import { UsageError } from '../../errors.js';
 import { elementCount } from '../layout.js';
 import { type SchemeChoice, schemeNames } from '../registry.js';
 import type { WeightTensor } from '../scheme.js';
+import type { Calibration } from './calibration.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { OutputFormat } from './output.js';
 import { measureSample, type PlannedTensor, sampleOf, schemeInFamily, takesOption } from './plan.js';
@@ -82,13 +83,21 @@ interface Rung {
 }
 
 /** A tensor's choices by falling error, each of more bits than the one before. */
-async function ladder(source: Checkpoint, format: OutputFormat, planned: PlannedTensor): Promise<Rung[]> {
+async function ladder(
+  source: Checkpoint,
+  format: OutputFormat,
+  planned: PlannedTensor,
+  calibration: Calibration | undefined,
+): Promise<Rung[]> {
   const sample = await sampleOf(source, planned.tensor, stepSampleWeights);
   const weights = elementCount(planned.tensor.shape);
-  const rungs = widthsOf(planned.choice!, format, planned).map((choice): Rung => {
-    const { bitsPerWeight, relativeError } = measureSample(sample, choice);
-    return { choice, bits: bitsPerWeight * weights, error: relativeError ** 2 * weights };
-  });
+  const rungs: Rung[] = [];
+  for (const choice of widthsOf(planned.choice!, format, planned)) {
+    // Completed to be measured, and kept without: Hessians of all layers would not fit in memory.
+    const complete = calibration ? await calibration.completed(choice, planned.tensor) : choice;
+    const { bitsPerWeight, relativeError } = measureSample(sample, complete);
+    rungs.push({ choice, bits: bitsPerWeight * weights, error: relativeError ** 2 * weights });
+  }
   rungs.sort((a, b) => a.bits - b.bits || a.error - b.error);
   return rungs.filter((rung, i) => rungs.slice(0, i).every(({ error }) => error > rung.error));
 }
@@ -98,6 +107,7 @@ async function withWidths(
   format: OutputFormat,
   planned: readonly PlannedTensor[],
   target: number,
+  calibration: Calibration | undefined,
 ): Promise<PlannedTensor[]> {
   const ladders = new Map<number, Rung[]>();
   const places = new Map<number, number>();
@@ -105,7 +115,7 @@ async function withWidths(
   let weights = 0;
   for (const one of planned) {
     if (!one.choice) continue;
-    const rungs = await ladder(source, format, one);
+    const rungs = await ladder(source, format, one, calibration);
     ladders.set(one.index, rungs);
     places.set(one.index, 0);
     bits += rungs[0].bits;
@@ -142,6 +152,7 @@ async function withWidths(
 /**
  * The plan with choices whose bits per quantized weight come near a target: at most for widths, about for steps.
  *
+ * @param calibration for schemes that need it
  * @throws UsageError where the schemes cannot be that small
  */
 export async function meetTarget(
@@ -149,10 +160,11 @@ export async function meetTarget(
   format: OutputFormat,
   planned: readonly PlannedTensor[],
   target: number,
+  calibration?: Calibration,
 ): Promise<PlannedTensor[]> {
   const choices = planned.flatMap(({ choice }) => (choice ? [choice] : []));
   if (choices.length === 0) return [...planned];
   return choices.every(hasStep)
     ? withStep(source, planned, target)
-    : withWidths(source, format, planned, target);
+    : withWidths(source, format, planned, target, calibration);
 }

@@ -63,12 +63,44 @@ async function readIndex(file: ByteFile): Promise<{ entries: TlwEntry[]; metadat
   if (entries.length !== count) {
     throw new FormatError(`tlw: expected ${count} tensors in chunk INDX, got ${entries.length}`);
   }
-  for (const { name, offset: at, length } of entries) {
-    if (at < start || at + chunkHead + length + chunkTail > offset) {
-      throw new FormatError(`tlw: expected tensor ${name} before chunk INDX, got it at byte ${at}`);
+  checkPlaces(entries, start, offset);
+  return { entries, metadata: await readMetadata(file, start, entries[0]?.offset ?? offset) };
+}
+
+/**
+ * Weights that a byte can stand for at most: a level of an adaptive stream costs 0.0057 bits or more, everything else far more.
+ * A few thousand may come on top, as streams begin with nothing learnt.
+ */
+const weightsPerByte = 1500;
+const weightsForNothing = 4096;
+
+/** Tensors lie one behind the other up to INDX, each under a name of its own and with as many bytes as its shape can need. */
+function checkPlaces(entries: readonly TlwEntry[], start: number, end: number): void {
+  const names = new Set<string>();
+  let next = entries[0]?.offset ?? end;
+  for (const entry of entries) {
+    const { name, offset, length, shape, scheme, dtype } = entry;
+    if (offset < start || offset !== next) {
+      throw new FormatError(`tlw: expected tensor ${name} at byte ${Math.max(start, next)}, got ${offset}`);
+    }
+    next = offset + chunkHead + length + chunkTail;
+    if (names.has(name)) throw new FormatError(`tlw: expected one tensor ${name}, got two`);
+    names.add(name);
+    const bytes = length - tlwHeadBytes(entry).length;
+    const count = elementCount(shape);
+    const wanted = scheme === '' && Object.hasOwn(floatBytes, dtype) ? count * floatBytes[dtype] : undefined;
+    if (bytes < 0 || (wanted !== undefined && bytes !== wanted)) {
+      throw new FormatError(
+        `tlw: expected ${wanted ?? 'some'} bytes for tensor ${name} [${shape}], got ${bytes}`,
+      );
+    }
+    if (count > weightsPerByte * bytes + weightsForNothing) {
+      throw new FormatError(
+        `tlw: expected at least ${Math.ceil(count / weightsPerByte)} bytes for tensor ${name} [${shape}], got ${bytes}`,
+      );
     }
   }
-  return { entries, metadata: await readMetadata(file, start, entries[0]?.offset ?? offset) };
+  if (next !== end) throw new FormatError(`tlw: expected chunk INDX at byte ${next}, got ${end}`);
 }
 
 /**
@@ -93,7 +125,13 @@ export async function openTlw(path: string): Promise<Checkpoint> {
       const { name, offset, length } = places.get(tensor)!;
       try {
         const { head, data } = readTlwTensor(await wholeChunk(file, 'TENS', offset, length));
-        if (head.name !== name) throw new FormatError(`tlw: expected it at byte ${offset}, got ${head.name}`);
+        const [listed, found] = [places.get(tensor)!, head].map((one) => Buffer.from(tlwHeadBytes(one)));
+        if (!listed.equals(found)) {
+          const { dtype, shape, scheme } = head;
+          throw new FormatError(
+            `tlw: expected it as in INDX at byte ${offset}, got ${head.name} ${dtype} [${shape}] ${scheme}`,
+          );
+        }
         return data;
       } catch (error) {
         if (error instanceof IntegrityError) throw new IntegrityError(`tensor ${name}: ${error.message}`);

@@ -52,7 +52,8 @@ export function writeRing(
     const at = (bit + length - (shift % length)) % length;
     const code = codes[Math.floor(at / valueBits)];
     const value = (code >> (valueBits - 1 - (at % valueBits))) & 1;
-    if (value) bytes[(start + bit) >> 3] |= 0x80 >> ((start + bit) & 7);
+    // Not `>> 3`: bits of large tensors are more than 2^31.
+    if (value) bytes[Math.floor((start + bit) / 8)] |= 0x80 >> ((start + bit) % 8);
   }
 }
 
@@ -69,7 +70,7 @@ export function readRing(
   for (let t = 0; t < count; t++) {
     for (let i = 0; i < valueBits; i++) {
       const bit = start + ((t * valueBits + i + stateBits - valueBits) % length);
-      codes[t] = (codes[t] << 1) | ((bytes[bit >> 3] >> (7 - (bit & 7))) & 1);
+      codes[t] = (codes[t] << 1) | ((bytes[Math.floor(bit / 8)] >> (7 - (bit % 8))) & 1);
     }
   }
   return codes;

@@ -57,6 +57,11 @@ describe.each(all)('%s, %f bits', (_name, bits, scheme) => {
   const trip = (weights: WeightTensor) => roundTrip(scheme, weights, optionsFor(scheme, bits, weights));
   const { quantized, bytes, values } = trip(tensor);
 
+  it('unpacks what lies anywhere in a Buffer', () => {
+    const buffer = Buffer.concat([Buffer.alloc(3, 0xff), bytes]).subarray(3);
+    expect(scheme.dequantize(scheme.unpack(buffer, tensor.name, tensor.shape))).toEqual(values);
+  });
+
   it('packs without loss', () => {
     expect(values).toEqual(scheme.dequantize(quantized));
     const again = scheme.unpack(bytes, tensor.name, tensor.shape);

@@ -7,6 +7,7 @@ import { openCheckpoint } from '../../../../src/weights/files/open.js';
 import { safetensorsOutput } from '../../../../src/weights/files/output.js';
 import { planTensors } from '../../../../src/weights/files/plan.js';
 import { quantizeCheckpoint } from '../../../../src/weights/files/quantize.js';
+import { meetTarget } from '../../../../src/weights/files/target-rate.js';
 import { SecondMoments } from '../../../../src/weights/hessian.js';
 import { parseScheme } from '../../../../src/weights/index.js';
 import { floatsFile, valuesOf, workplace } from './support.js';
@@ -80,6 +81,22 @@ describe('calibration from a file', () => {
     });
     expect(await quantized('again.safetensors', 'gptq:3:row', moments)).toEqual(fitted);
     expect(readFileSync(path('again.safetensors'))).toEqual(readFileSync(path('gptq.safetensors')));
+  });
+
+  it('serves a target of bits per weight', async () => {
+    const [source, file] = [await openCheckpoint(path('model.safetensors')), await openCheckpoint(given)];
+    try {
+      const calibration = new Calibration(file);
+      const format = safetensorsOutput({ isFolder: false, packed: false, metadata: {} });
+      const planned = planTensors(source, format, { rules: [], fallback: parseScheme('gptq'), calibration });
+      const met = await meetTarget(source, format, planned, 3.5, calibration);
+      const choice = met.find(({ tensor }) => tensor.name === 'a.weight')!.choice!;
+      expect(choice.options.bits).toBe(3);
+      expect(choice.options.hessian).toBeUndefined();
+    } finally {
+      await source.close();
+      await file.close();
+    }
   });
 
   it.each<readonly [string, Parameters<typeof floatsFile>[0], RegExp]>([

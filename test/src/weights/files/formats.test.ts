@@ -16,6 +16,18 @@ import { openCheckpoint } from '../../../../src/weights/files/open.js';
 import { tlwOutput } from '../../../../src/weights/files/output.js';
 import { planTensors } from '../../../../src/weights/files/plan.js';
 import { quantizeCheckpoint } from '../../../../src/weights/files/quantize.js';
+import {
+  chunkEnd,
+  chunkHead,
+  chunkStart,
+  chunkTail,
+  type TlwEntry,
+  type TlwHead,
+  tlwEnd,
+  tlwHeadBytes,
+  tlwStart,
+  typeChecksum,
+} from '../../../../src/weights/files/tlw.js';
 import { parseScheme, schemeOf } from '../../../../src/weights/registry.js';
 import { floatsFile, valuesOf, withCheckpoint, workplace } from './support.js';
 
@@ -364,6 +376,54 @@ describe('tlw', { timeout: 180_000 }, () => {
         /tensor w: tlw: CRC32C of a chunk TENS does not fit/,
       );
     });
+  });
+
+  /** A file with tensors of these heads, each with so many bytes of zeros. */
+  function made(
+    heads: readonly (TlwHead & { readonly length: number; readonly gap?: number })[],
+  ): Uint8Array {
+    const begin = tlwStart(heads.length, {});
+    const pieces = [begin];
+    const entries: TlwEntry[] = [];
+    let offset = begin.length;
+    for (const { length, gap = 0, ...head } of heads) {
+      const payload = Buffer.concat([tlwHeadBytes(head), Buffer.alloc(length)]);
+      offset += gap;
+      entries.push({ ...head, offset, length: payload.length });
+      const crc = crc32c(payload, typeChecksum('TENS'));
+      pieces.push(Buffer.alloc(gap), chunkStart('TENS', payload.length), payload, chunkEnd(crc));
+      offset += chunkHead + payload.length + chunkTail;
+    }
+    return Buffer.concat([...pieces, tlwEnd(entries, offset)]);
+  }
+  const f32 = { name: 'a', dtype: 'F32', shape: [4], scheme: '', length: 16 };
+
+  it.each<readonly [string, Parameters<typeof made>[0], RegExp | undefined]>([
+    ['sound', [f32, { ...f32, name: 'b' }], undefined],
+    [
+      'fewer bytes than its shape has',
+      [{ ...f32, length: 8 }],
+      /expected 16 bytes for tensor a \[4\], got 8/,
+    ],
+    ['a name twice', [f32, f32], /expected one tensor a, got two/],
+    ['a gap', [f32, { ...f32, name: 'b', gap: 3 }], /expected tensor b at byte \d+, got \d+/],
+    [
+      'a shape that no bytes of that number can fill',
+      [{ ...f32, scheme: 'q8_0', shape: [2 ** 31, 1], length: 34 }],
+      /expected at least 1431656 bytes for tensor a \[2147483648,1\], got 34/,
+    ],
+    [
+      'a huge stream',
+      [{ ...f32, scheme: 'tcq8', shape: [2 ** 40], length: 34 }],
+      /expected at least \d+ bytes/,
+    ],
+  ])('opens a file made by hand: %s', async (_, heads, reason) => {
+    const error = await refused('made.tlw', made(heads));
+    if (!reason) expect(error).toBeUndefined();
+    else {
+      expect(error).toBeInstanceOf(FormatError);
+      expect(error!.message).toMatch(reason);
+    }
   });
 
   it('refuses any change and any truncation of what it reads on opening', async () => {

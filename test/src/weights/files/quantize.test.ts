@@ -1,5 +1,5 @@
 /** A small Llama through whole runs: interrupted, resumed, into every format, checked with other readers. */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -277,6 +277,53 @@ describe('packed whole numbers', { timeout }, () => {
       expect(values[i]).toBe(Math.fround(code * (scale.data as Float32Array)[row * 8 + (column >> 6)]) + 0);
     }
   });
+
+  it("are left to the scheme's own packing where groups do not divide rows, and count what the file has", async () => {
+    const input = place.path('odd.safetensors');
+    const columns = { odd: 96, even: 128 };
+    const values = (count: number): number[] =>
+      Array.from({ length: count }, (_, i) => Math.sin(i * i) * (i % 96 < 48 ? 1 : 20));
+    const tensors = Object.entries(columns).map(([name, width]) => [
+      `${name}.weight`,
+      [[4, width], values(4 * width)],
+    ]);
+    writeFileSync(input, floatsFile(Object.fromEntries(tensors)));
+    const output = place.path('odd-packed.safetensors');
+    const { reports } = await quantize(output, {
+      input,
+      format: safetensorsOutput({ ...plain, packed: true }),
+    });
+    const [before, after] = [await valuesOf(input), await valuesOf(output)];
+    for (const { name, sqnr, bits } of reports) {
+      expect(signalToNoise(before.get(name)!, after.get(name)!), name).toBeCloseTo(sqnr, 4);
+      await withCheckpoint(output, async ({ tensors }) => {
+        expect(8 * tensors.find((tensor) => tensor.name === name)!.bytes, name).toBe(bits);
+      });
+    }
+    // Four rows of sixteen words, two scales each, and the shape.
+    expect(reports.find(({ name }) => name === 'even.weight')!.bits).toBe(8 * (4 * 16 * 4 + 4 * 2 * 4 + 16));
+    const again = place.path('odd.tlw');
+    const rules = ['.*=tcq8:3'];
+    await quantize(again, { input: output, format: tlwOutput({}), rules });
+    expect([...(await valuesOf(again)).keys()].sort()).toEqual(['even.weight', 'odd.weight']);
+  });
+});
+
+it('an output that is the input by another name is refused, and the input left as it is', async () => {
+  const folder = place.path('own');
+  mkdirSync(folder);
+  const input = join(folder, 'model.safetensors');
+  writeFileSync(input, floatsFile({ 'a.weight': [[2, 64], Array.from({ length: 128 }, (_, i) => i)] }));
+  symlinkSync(folder, place.path('link'));
+  const before = checksums(folder);
+  const whole = safetensorsOutput({ ...plain, isFolder: true });
+  const own = /expected another place than the input's, which it would replace/;
+  await expect(quantize(folder, { input, format: whole })).rejects.toThrow(own);
+  await expect(quantize(place.path('link'), { input: folder, format: whole })).rejects.toThrow(own);
+  await expect(
+    quantize(join(place.path('link'), 'model.safetensors'), { input, format: safetensorsOutput(plain) }),
+  ).rejects.toThrow(own);
+  expect(checksums(folder)).toEqual(before);
 });
 
 describe('a target of bits per weight', { timeout }, () => {

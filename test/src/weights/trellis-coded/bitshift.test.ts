@@ -133,6 +133,16 @@ describe('rings', () => {
     }
   });
 
+  it('come back from beyond 2^31 bits', () => {
+    const codes = Uint8Array.from({ length: 24 }, (_, n) => (n * 7) % 4);
+    const start = 2 ** 31 - 13;
+    // Pages of zeros that nothing is written to take no memory.
+    const bytes = new Uint8Array(2 ** 28 + 8);
+    writeRing(codes, 6, 2, bytes, start);
+    expect(readRing(bytes, start, codes.length, 6, 2)).toEqual(codes);
+    expect(bytes[2 ** 28]).not.toBe(0);
+  });
+
   it('hold every state as a window', () => {
     const codes = Uint8Array.of(1, 0, 3, 2, 2, 1);
     const states = ringStates(codes, 6, 2);
