@@ -205,7 +205,9 @@ export async function evaluate(task: EvaluationTask): Promise<Evaluation> {
       }
     }
   };
-  await Promise.all(measurers.map(work));
+  // All of them end before anybody is told why: a result that comes later would be told of after the end.
+  const ends = await Promise.allSettled(measurers.map(work));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 
   const measured: CodecMeasurements[] = codecs.flatMap(({ reason, ...codec }, index) => {
     if (reason !== undefined) return [];

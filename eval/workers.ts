@@ -47,8 +47,12 @@ class Worker {
       const onMessage = (message: Reply): void => {
         if (message.type === 'result') {
           kept = kept.then(() => onResult(message.result));
-          // Awaited below. Where the worker ends first, as with Ctrl-C in both, nobody would have heard of its failure.
-          kept.catch(() => {});
+          kept.catch((error) => {
+            // Nobody wants the rest of the request: the process goes, and the next request has another.
+            if (this.#child === child) this.#child = undefined;
+            settle(() => reject(error));
+            child.kill();
+          });
         } else settle(() => resolve(message));
       };
       const fail = (how: string): void =>

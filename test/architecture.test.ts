@@ -257,10 +257,6 @@ describe('the decoder', () => {
   it('needs no reader of other formats', () => {
     expect(reachedFrom('codec/decode.ts', /^src\/io\/(formats|index)/, true)).toEqual([]);
   });
-
-  it.runIf(byPath.has('src/browser.ts'))('for browsers reaches nothing of Node', () => {
-    expect(reachedFrom('src/browser.ts', /^(node:|sharp|commander)/, true)).toEqual([]);
-  });
 });
 
 describe('coding', () => {

@@ -300,6 +300,8 @@ export async function encodeImage(
   }
   const notices: string[] = [];
   if (format === 'jpeg' && !isOpaque(image)) notices.push('JPEG has no transparency: put on white');
+  // libvips writes none there.
+  if (format === 'tiff' && image.metadata?.exif) notices.push('EXIF is not kept in TIFF');
   const sharp = await loadSharp();
   // sharp takes metadata only from files, so it gets the picture as one.
   let output = sharp(encodePng(image, { deflate: (data) => deflateSync(data, { level: 1 }) }), {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type FetchProgress, fetchDataset, pixelHash } from '../../datasets/index.js';
 import { IntegrityError, UnsupportedError, UsageError } from '../../src/errors.js';
@@ -42,7 +42,19 @@ const whole: typeof answer = (request, response, file) => {
   response.end(rest);
 };
 
-/** Sends the head and some bytes, then drops the connection. */
+/** Waits until a file has that many bytes. */
+async function untilStored(path: string, bytes: number): Promise<void> {
+  for (let tries = 0; tries < 1000; tries++) {
+    const size = await stat(path).then(
+      (found) => found.size,
+      () => 0,
+    );
+    if (size >= bytes) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Sends the head and some bytes, then drops the connection, once they are stored. */
 const dropping =
   (bytes: number): typeof answer =>
   (request, response, file) => {
@@ -53,7 +65,11 @@ const dropping =
       'content-length': rest.length,
       ...(start > 0 ? { 'content-range': `bytes ${start}-${file.length - 1}/${file.length}` } : {}),
     });
-    response.write(rest.subarray(0, bytes), () => setTimeout(() => response.destroy(), 60));
+    const part = join(folder, 'kodak', `${basename(request.url ?? '')}.part`);
+    response.write(rest.subarray(0, bytes), async () => {
+      await untilStored(part, start + bytes);
+      response.destroy();
+    });
   };
 
 beforeEach(async () => {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { CodecSpec } from '../../eval/codec-specs.js';
 import type { Measurement } from '../../eval/measure.js';
 import { openLocalMeasurer } from '../../eval/measurer.js';
@@ -100,8 +100,11 @@ writeFileSync(to, readFileSync(from));`,
     const kill = async (): Promise<void> => {
       const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=,args=', '--ppid', `${process.pid}`]);
       const line = stdout.split('\n').find((one) => one.includes('eval/worker.js'));
-      process.kill(Number.parseInt(line!, 10), 'SIGKILL');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      const pid = Number.parseInt(line!, 10);
+      process.kill(pid, 'SIGKILL');
+      // Gone once this process has heard of it.
+      await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(), 10_000);
+      await new Promise((resolve) => setImmediate(resolve));
     };
     await kill();
     const results: Measurement[] = [];

@@ -20,7 +20,8 @@ describe('codec models and networks', () => {
 
   it('lists the bundled models', async () => {
     const { out } = await works(['models', '--json']);
-    expect(Array.isArray(JSON.parse(out))).toBe(true);
+    const file = join(packageRoot(), 'codec', 'models', 'base.safetensors');
+    expect(JSON.parse(out)).toMatchObject([{ network: 'base', bytes: (await stat(file)).size }]);
   });
 
   it('counts what networks cost, within their budgets', async () => {

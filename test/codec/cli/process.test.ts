@@ -36,6 +36,16 @@ function start(args: readonly string[], stdin?: Uint8Array, watch?: (text: strin
   });
 }
 
+it.runIf(process.env.npm_lifecycle_event === 'test')(
+  'is compiled by npm test, as are the others that tests start',
+  () => {
+    const others = ['eval/worker.js', 'src/training/train.js'].map((file) =>
+      join(packageRoot(), 'dist', file),
+    );
+    for (const file of [main, ...others]) expect(existsSync(file), file).toBe(true);
+  },
+);
+
 describe.skipIf(!existsSync(main))('the codec process', () => {
   it('codes from standard input to standard output', async () => {
     const encoded = await start(['encode', '-', '-', ...small], encodePng(picture(70, 50)));

@@ -273,10 +273,10 @@ describe('test pictures', () => {
     expect(err).toMatch(/fitted\.safetensors: tables and offsets of round/);
   });
 
-  it('of Kodak are known, where they are on this machine', async () => {
+  it('of Kodak are known, where they are on this machine', async ({ skip }) => {
     // The holiday picture, which is in the manifest here, is absent everywhere.
     const kodak = await findDatasetIfPresent('kodak', { allowAbsent: true });
-    if (kodak === undefined) return console.info('skipped: the images of kodak are not here');
+    if (kodak === undefined) return skip('the images of kodak are not here');
     await sharp(kodak.images[0].path).tiff({ compression: 'lzw' }).toFile(join(images, 'other.tiff'));
     await fails(fitting('--quantizers', 'round'), /other\.tiff is the test picture kodim01\.png/);
   });

@@ -144,10 +144,7 @@ describe('codec weights quantize', { timeout: 180_000 }, () => {
     const input = await llama();
     const run = (...options: string[]) => ['weights', 'quantize', input, ...options];
     await fails(run(input, '--scheme', 'int4'), /another place for the output/);
-    await fails(
-      run(path('a.gguf'), '--scheme', 'int4'),
-      /a\.gguf: .*|gguf: expected a scheme with a GGUF type/,
-    );
+    await fails(run(path('a.gguf'), '--scheme', 'int4'), /gguf: expected a scheme with a GGUF type/);
     await fails(
       run(path('a.bin'), '--scheme', 'int4'),
       /a\.bin: expected \.safetensors, \.gguf, \.tlw or a folder/,

@@ -180,7 +180,9 @@ describe('orientation', () => {
       const expected = orientImage(stored, orientation);
       expect([image.width, image.height]).toEqual([expected.width, expected.height]);
       expect(meanDifference(image.data, expected.data)).toBeLessThan(3);
-      if (image.metadata?.exif) expect(exifOrientation(image.metadata.exif)).toBe(1);
+      // TIFF has its orientation in a tag of its own.
+      if (format === 'tiff') expect(image.metadata?.exif).toBeUndefined();
+      else expect(exifOrientation(image.metadata!.exif!)).toBe(1);
     });
   }
 });
@@ -319,15 +321,28 @@ describe('writeImage', () => {
 
   it.each(writable)('keeps metadata in %s', async (format) => {
     const { image } = await readImage(await p3('png'), { icc: 'keep' });
-    const tagged = { ...image, metadata: { ...image.metadata, exif: exifBlock(1) } };
-    const { bytes } = await encodeImage(tagged, format);
+    const xmp = new TextEncoder().encode('<x:xmpmeta xmlns:x="adobe:ns:meta/"/>');
+    const tagged = { ...image, metadata: { ...image.metadata, exif: exifBlock(1), xmp } };
+    const { bytes, notices } = await encodeImage(tagged, format);
     const { image: read } = await readImage(bytes, { icc: 'keep' });
     expect(read.metadata?.icc).toEqual(image.metadata!.icc);
+    expect(read.metadata?.xmp).toEqual(xmp);
+    if (format === 'tiff') expect(read.metadata?.exif).toBeUndefined();
+    else expect(exifOrientation(read.metadata!.exif!)).toBe(1);
+    expect(notices).toEqual(format === 'tiff' ? ['EXIF is not kept in TIFF'] : []);
     expect(meanDifference(read.data, image.data)).toBeLessThan(4);
   });
 
   it('says when JPEG loses transparency', async () => {
-    expect((await encodeImage(smooth(8, 8, 4), 'jpeg')).notices.length).toBe(1);
+    const picture = smooth(16, 16, 4);
+    const { bytes, notices } = await encodeImage(picture, 'jpeg', { quality: 100 });
+    expect(notices.length).toBe(1);
+    const onWhite = Uint8Array.from({ length: 3 * 16 * 16 }, (_, i) => {
+      const pixel = 4 * Math.floor(i / 3);
+      const alpha = picture.data[pixel + 3] / 255;
+      return Math.round(alpha * picture.data[pixel + (i % 3)] + (1 - alpha) * 255);
+    });
+    expect(meanDifference((await readImage(bytes)).image.data, onWhite)).toBeLessThan(3);
     expect((await encodeImage(smooth(8, 8, 3), 'jpeg')).notices).toEqual([]);
   });
 

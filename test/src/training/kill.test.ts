@@ -12,7 +12,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadCheckpoint } from '../../../src/training/checkpoint.js';
 import { type Workplace, workplace } from './support.js';
 
-/** Enough that no run ends before the kill arrives, even on a busy machine. */
 const steps = 30;
 const interval = 4;
 const child = fileURLToPath(new URL('kill-child.mjs', import.meta.url));
@@ -25,10 +24,11 @@ interface Outcome {
   readonly signal: string | null;
 }
 
-/** Runs the child until it ends, or until it prints `killAt`. */
-async function runChild(place: Workplace, name: string, resume: boolean, killAt?: string): Promise<Outcome> {
+/** Runs the child until it ends, or until it kills itself behind the line `killAt`. */
+async function runChild(place: Workplace, name: string, resume: boolean, killAt = ''): Promise<Outcome> {
   const path = place.path(`${name}/checkpoint.safetensors`);
-  const given = [child, place.images, path, String(steps), String(interval), ...(resume ? ['resume'] : [])];
+  const given = [child, place.images, path, String(steps), String(interval), killAt];
+  if (resume) given.push('resume');
   const running = spawn(process.execPath, given, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<string | null>((resolve) => running.on('close', (_, signal) => resolve(signal)));
   const losses = new Map<number, string>();
@@ -37,7 +37,6 @@ async function runChild(place: Workplace, name: string, resume: boolean, killAt?
     const [what, step, loss] = line.split(' ');
     if (what === 'step') losses.set(Number(step), loss);
     else saved.push(Number(step));
-    if (killAt !== undefined && line.startsWith(killAt)) running.kill('SIGKILL');
   }
   return { losses, saved, signal: await ended };
 }
