@@ -13,7 +13,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { brotliDecompressSync, createBrotliDecompress } from 'node:zlib';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, chromium, type Page } from 'playwright-core';
 import { packageRoot } from '../src/io/index.js';
 
 export const skipBrowserTests = process.env.SKIP_BROWSER_TESTS === '1';
@@ -93,5 +93,20 @@ export async function launchBrowser(): Promise<Browser> {
       `Expected a headless Chromium for tests of pages but it does not start; set CHROMIUM=PATH to one, or SKIP_BROWSER_TESTS=1: ${(error as Error).message}`,
       { cause: error },
     );
+  }
+}
+
+/**
+ * A screenshot of a whole page. On a busy machine Chromium answers now and then that it is unable to capture one, and does so
+ * when it is asked again.
+ */
+export async function takeScreenshot(page: Page, path: string): Promise<void> {
+  for (let left = 3; ; left--) {
+    try {
+      await page.screenshot({ path, fullPage: true });
+      return;
+    } catch (error) {
+      if (left === 0 || !/Unable to capture screenshot/.test(String(error))) throw error;
+    }
   }
 }

@@ -16,7 +16,7 @@ import {
 } from '../../../eval/report/index.js';
 import { percentText } from '../../../eval/report/numbers.js';
 import { packageRoot } from '../../../src/io/index.js';
-import { launchBrowser, skipBrowserTests } from '../../browser.js';
+import { launchBrowser, skipBrowserTests, takeScreenshot } from '../../browser.js';
 import { pictures, sampleCodecs, sampleEvaluation } from './sample.js';
 
 let evaluation: Evaluation;
@@ -189,10 +189,7 @@ describe.skipIf(skipBrowserTests)('the page in a browser', () => {
     'shows all of it at $width pixels, $colorScheme',
     async ({ width, height, chart, colorScheme }) => {
       const page = await open({ viewport: { width, height }, colorScheme });
-      await page.screenshot({
-        path: join(screenshots, `report-${width}-${colorScheme}.png`),
-        fullPage: true,
-      });
+      await takeScreenshot(page, join(screenshots, `report-${width}-${colorScheme}.png`));
       expect(await overflow(page)).toBe(0);
 
       const curves = page.locator(`#rate-psnr svg.${chart} .line`);
@@ -314,7 +311,7 @@ describe.skipIf(skipBrowserTests)('the page in a browser', () => {
     expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe(
       'rgb(252, 252, 251)',
     );
-    await page.screenshot({ path: join(screenshots, 'report-print.png'), fullPage: true });
+    await takeScreenshot(page, join(screenshots, 'report-print.png'));
     await page.context().close();
   });
 });
