@@ -241,7 +241,11 @@ export async function finetune(run: FinetuneRun): Promise<ParsedModel | undefine
   }
 }
 
-/** All that is left of a run; undefined where a step was its last, and thrown where anything else was. */
+/**
+ * The rounds that are left and the last fit; undefined where the signal came during a step, which is saved then.
+ *
+ * @throws the signal's reason where it came during a pool or a fit
+ */
 async function finetuned(run: FinetuneRun): Promise<ParsedModel | undefined> {
   const { options, start } = run;
   let model = await loadModel(start.model);
