@@ -9,18 +9,13 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decode } from '../../codec/decode.js';
+import { encode } from '../../codec/encode.js';
 import { EntropyModel } from '../../codec/entropy-model.js';
 import { type Header, quantizerIds, readInfo, signature, writeContainer } from '../../codec/format/index.js';
 import type { ParsedModel } from '../../codec/model/model-file.js';
 import { ratePointOf } from '../../codec/model/rate-point.js';
 import { type Quantization, quantizationOf, quantizerNames } from '../../codec/quantizers/registry.js';
-import {
-  FormatError,
-  IntegrityError,
-  ModelMismatchError,
-  UnsupportedError,
-  UsageError,
-} from '../../src/errors.js';
+import { FormatError, IntegrityError, ModelMismatchError, UnsupportedError } from '../../src/errors.js';
 import { createImage, type Image } from '../../src/io/image.js';
 import { encodePng } from '../../src/io/png.js';
 import { goldenCases, readGolden, tinyModel } from '../golden/cases.js';
@@ -301,12 +296,20 @@ describe('declared sizes', () => {
     await expect(refused).rejects.toBeInstanceOf(UnsupportedError);
   });
 
-  it('of an alpha picture are held against the header', async () => {
-    const image = picture('mixed', 20, 20, 4);
+  it('of an alpha picture are held against the header, before it is decompressed', async () => {
     const alpha = encodePng(createImage(20, 20, 1, randomBytes(400, hashStream(9))));
+    const file = await encode(picture('mixed', 20, 20, 4), { model, engine: 'wasm' });
+    const { head, chunks } = takeApart(file);
+    const withAlpha = (payload: Uint8Array): Uint8Array =>
+      putTogether({
+        head,
+        chunks: chunks.map((chunk) => (chunk.type === 'A' ? { ...chunk, payload } : chunk)),
+      });
+    expect((await decodeTiny(withAlpha(alpha))).channels).toBe(4);
     new DataView(alpha.buffer).setUint32(16, 2 ** 31 - 1);
+    const refusal = /expected a PNG of 20x20, got 2147483647x20/;
+    await expect(decodeTiny(withAlpha(alpha))).rejects.toThrow(refusal);
     const parts = { header: { ...header, width: 20, height: 20, modelId: model.id }, tiles: [tile], alpha };
-    expect(() => writeContainer(parts)).toThrow(UsageError);
-    expect(image.channels).toBe(4);
+    expect(() => writeContainer(parts)).toThrow(refusal);
   });
 });

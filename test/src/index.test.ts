@@ -16,4 +16,24 @@ describe('the public API', () => {
     const error = await api.decode(bytes.subarray(0, 40), { model }).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(api.CodecError);
   });
+
+  it('names what it can do, and its defaults are among that', async () => {
+    expect(await api.bundledModels()).toContain(api.defaultModelName);
+    expect(api.engineNames).toContain(api.defaultEncodeOptions.engine);
+    expect(api.engineNames).toContain(api.defaultDecodeOptions.engine);
+    expect(api.quantizerNames).toContain(api.efforts[api.defaultEncodeOptions.effort - 1].quantizer);
+    expect(api.defaultEncodeOptions.model).toBe(api.defaultModelName);
+    expect(api.imageFormats).toContain('png');
+    expect(api.fileExtension).toMatch(/^\.\w+$/);
+    expect(api.mimeType).toMatch(/^image\/[\w.-]+$/);
+  });
+
+  it('names the quantizer of a file', async () => {
+    const model = await api.loadModel(readFileSync(join(packageRoot(), 'test/golden/tiny.safetensors')));
+    const image = api.createImage(2, 2, 3, new Uint8Array(12).fill(90));
+    for (const quantizer of api.quantizerNames) {
+      const info = api.readInfo(await api.encode(image, { model, engine: 'wasm', quantizer }));
+      expect(info.status === 'ok' && api.quantizerName(info.header.quantizer)).toBe(quantizer);
+    }
+  });
 });

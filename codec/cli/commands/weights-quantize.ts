@@ -121,6 +121,7 @@ async function checkOutput(input: string, output: string, options: Options): Pro
 async function describePlan(
   context: Context,
   source: Checkpoint,
+  format: OutputFormat,
   planned: readonly PlannedTensor[],
   calibration: Calibration | undefined,
   options: Options,
@@ -133,7 +134,7 @@ async function describePlan(
     const size = elementCount(shape);
     const complete = choice && (calibration ? await calibration.completed(choice, tensor) : choice);
     const sampled =
-      complete && size > 0 ? measureSample(await sampleOf(source, tensor), complete) : undefined;
+      complete && size > 0 ? measureSample(await sampleOf(source, tensor), complete, format) : undefined;
     if (sampled) {
       bits += sampled.bitsPerWeight * size;
       weights += size;
@@ -236,7 +237,7 @@ async function run(
     if (options.targetBpw !== undefined) {
       planned = await meetTarget(source, format, planned, options.targetBpw, calibration);
     }
-    if (options.dryRun) return await describePlan(context, source, planned, calibration, options);
+    if (options.dryRun) return await describePlan(context, source, format, planned, calibration, options);
     const { stderr } = context.streams;
     const total = planned.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
     bar = stderr.isTTY ? new Progress(stderr, Math.max(1, Math.round(total / 1000))) : undefined;

@@ -19,10 +19,18 @@ export const int32Suffixes = ['_packed', '_scale', '_shape'] as const;
 
 const bitsOf: Readonly<Record<string, number>> = { int4: 4, int8: 8 };
 
-/** The three tensors of a quantized one and their bytes; undefined where the layout cannot hold it. */
-export function toInt32Layout(
-  quantized: QuantizedTensor,
-): { readonly parts: readonly StoredPart[]; readonly data: readonly Uint8Array[] } | undefined {
+/** A quantized tensor in the layout: the three tensors and their bytes. */
+export interface Int32Tensors {
+  readonly parts: readonly StoredPart[];
+  readonly data: readonly Uint8Array[];
+}
+
+/** Bits of the three tensors. */
+export const int32Bits = ({ parts }: Int32Tensors): number =>
+  8 * parts.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** The three tensors of a quantized one; undefined where the layout cannot hold it. */
+export function toInt32Layout(quantized: QuantizedTensor): Int32Tensors | undefined {
   const { name, shape, scheme } = quantized;
   const bits = bitsOf[scheme];
   if (bits === undefined || shape.length !== 2) return undefined;

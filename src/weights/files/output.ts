@@ -14,7 +14,7 @@ import { schemeOfBlockType } from '../blocks/block-scheme.js';
 import { type SchemeChoice, schemeNames } from '../registry.js';
 import type { QuantizedTensor } from '../scheme.js';
 import { type Checkpoint, floatBytes, type StoredTensor } from './checkpoint.js';
-import { toInt32Layout } from './int32-layout.js';
+import { int32Bits, toInt32Layout } from './int32-layout.js';
 import type { StoredPart, TensorRecord } from './journal.js';
 import {
   int32Layout,
@@ -65,6 +65,8 @@ export interface OutputFormat {
    * @throws UsageError where it can hold none
    */
   fit(tensor: StoredTensor, choice: SchemeChoice): SchemeChoice;
+  /** Bits of a quantized tensor, where the format has a layout of its own; else they are the scheme's. */
+  readonly bitsOf?: (quantized: QuantizedTensor) => number;
   keep(source: Checkpoint, tensor: StoredTensor): Promise<Part>;
   code(coded: Coded): Part;
   /** Bytes before the first part. */
@@ -91,6 +93,11 @@ export function floatsTo(type: string, values: Float32Array, name: string): Uint
   return new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength);
 }
 
+function packedBits(quantized: QuantizedTensor): number {
+  const known = toInt32Layout(quantized);
+  return known ? int32Bits(known) : quantized.bits;
+}
+
 /** Whether a type is one of single numbers, not of blocks or of a scheme. */
 const isElementType = (type: string): boolean => /^(F\d+(_E\w+)?|BF16|[IU]\d+|BOOL)$/.test(type);
 
@@ -114,6 +121,7 @@ export function safetensorsOutput({ isFolder, packed, dtype, metadata }: Safeten
     isFolder,
     alignment: 1,
     fit: (_, choice) => choice,
+    ...(packed ? { bitsOf: packedBits } : {}),
     async keep(source, tensor) {
       const { name, shape, type, bytes } = tensor;
       if (isElementType(type)) return { part: { name, type, shape, bytes }, pieces: source.pieces(tensor) };
@@ -126,9 +134,9 @@ export function safetensorsOutput({ isFolder, packed, dtype, metadata }: Safeten
       if (packed) {
         const known = toInt32Layout(quantized);
         if (known) {
-          const bytes = known.parts.reduce((sum, one) => sum + one.bytes, 0);
-          const part = { name: name + packedSuffix, type: 'I32', shape, bytes };
-          const entry = { ...quantization, bits: 8 * bytes, shape, layout: int32Layout } as const;
+          const bits = int32Bits(known);
+          const part = { name: name + packedSuffix, type: 'I32', shape, bytes: bits / 8 };
+          const entry = { ...quantization, bits, shape, layout: int32Layout } as const;
           return { part, tensors: known.parts, pieces: known.data, quantization: entry };
         }
         const data = choice.scheme.pack(quantized);

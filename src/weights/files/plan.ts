@@ -105,11 +105,15 @@ export async function sampleOf(
   return { name, shape: sample, values: await source.readFloat32(tensor, rows) };
 }
 
-/** Quantizes a sample. */
-export function measureSample(sample: WeightTensor, { scheme, options }: SchemeChoice): SampleResult {
+/** Quantizes a sample; its bits are those of a format, where that has a layout of its own. */
+export function measureSample(
+  sample: WeightTensor,
+  { scheme, options }: SchemeChoice,
+  { bitsOf = ({ bits }) => bits }: Pick<OutputFormat, 'bitsOf'> = {},
+): SampleResult {
   const quantized = scheme.quantize(sample, options);
   const { relativeError, sqnr, weights } = distortionOf(sample.values, scheme.dequantize(quantized));
-  return { bitsPerWeight: weights === 0 ? 0 : quantized.bits / weights, relativeError, sqnr };
+  return { bitsPerWeight: weights === 0 ? 0 : bitsOf(quantized) / weights, relativeError, sqnr };
 }
 
 /** A choice with another name's scheme but the same granularity; for families such as int2 .. int8. */

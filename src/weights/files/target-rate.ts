@@ -95,7 +95,7 @@ async function ladder(
   for (const choice of widthsOf(planned.choice!, format, planned)) {
     // Completed to be measured, and kept without: Hessians of all layers would not fit in memory.
     const complete = calibration ? await calibration.completed(choice, planned.tensor) : choice;
-    const { bitsPerWeight, relativeError } = measureSample(sample, complete);
+    const { bitsPerWeight, relativeError } = measureSample(sample, complete, format);
     rungs.push({ choice, bits: bitsPerWeight * weights, error: relativeError ** 2 * weights });
   }
   rungs.sort((a, b) => a.bits - b.bits || a.error - b.error);

@@ -46,6 +46,22 @@ describe('codec encode and decode', () => {
     expect(await files()).toEqual(['a.png', 'a.tlc', 'b.png', 'd.png']);
   });
 
+  it('refines as often as is asked for, and writes lossy pictures of the quality that is asked for', async () => {
+    const input = await png('a.png', picture(60, 40));
+    const refined = async (...options: string[]): Promise<unknown> =>
+      JSON.parse((await works(['encode', input, '--json', ...options, ...small])).out).refinements;
+    expect(await refined('-e', '2', '--refinements', '3')).toBe(3);
+    expect(await refined('--quantizer', 'tcq8')).toBe(0);
+    const sizeAt = async (...quality: string[]): Promise<number> => {
+      await works(['decode', path('a.tlc'), path('b.jpg'), ...quality, ...small]);
+      return (await stat(path('b.jpg'))).size;
+    };
+    const [low, usual, high] = [await sizeAt('-q', '30'), await sizeAt(), await sizeAt('-q', '100')];
+    expect(low).toBeLessThan(usual);
+    expect(usual).toBeLessThan(high);
+    expect(await sizeAt('-q', '92')).toBe(usual);
+  });
+
   it('does not replace the original unless the output is named', async () => {
     const input = await png('a.png', picture(40, 40));
     const original = await readFile(input);

@@ -113,6 +113,22 @@ describe('codec eval', () => {
     expect(fresh).toHaveLength(4);
   });
 
+  it('takes over what another evaluation has measured, and codes with the price that is asked for', async () => {
+    const options = ['--competitors', 'jpeg', '--quantizers', 'rdoq', '--threads', '1', '--limit', '1'];
+    await works(evaluation(...options, '--json', path('e.json')));
+    const other = [...options, '--out', path('other'), '--reuse', path('e.json'), '--json', path('f.json')];
+    const { err } = await works(evaluation(...other));
+    expect(err).toMatch(/e\.json: 13 measurements taken over\n/);
+    expect(numbers(await read('f.json'))).toEqual(numbers(await read('e.json')));
+    const sizes = async (lagrangian: string): Promise<number[]> => {
+      const priced = ['--lagrangian', lagrangian, '--reuse', path('e.json'), '--out', path('priced')];
+      await works(evaluation(...options, ...priced, '--json', path('p.json')));
+      return (await read('p.json')).codecs[0].perImage.map(({ bytes }) => bytes!);
+    };
+    const [cheap, dear] = [await sizes('0.01'), await sizes('5')];
+    for (const [n, bytes] of dear.entries()) expect(bytes).toBeLessThan(cheap[n]);
+  });
+
   it('takes what a run of competitors alone has measured', async () => {
     const first = ['--competitors', 'jpeg,webp:0', '--threads', '1', '--json', '-'];
     const alone = JSON.parse((await works(evaluation(...first, '--quantizers', 'none'))).out) as Evaluation;

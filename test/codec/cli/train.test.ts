@@ -1,7 +1,8 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { encodePng } from '../../../src/io/index.js';
+import { createImage, encodePng } from '../../../src/io/index.js';
 import { loadCheckpoint, saveCheckpoint } from '../../../src/training/checkpoint.js';
 import { parameterSpecs } from '../../../src/training/train.js';
 import { missingTorch } from '../../src/engines/torch-support.js';
@@ -61,6 +62,41 @@ describe('codec train', () => {
     const checkpoint = (run: string): Promise<Buffer> => readFile(path(run, 'checkpoint.safetensors'));
     expect((await checkpoint('half')).equals(await checkpoint('whole'))).toBe(true);
     await fails(command('half', '--resume'), /half: has its 4 steps done/);
+  });
+
+  it('saves as often, learns as fast and keeps as much in memory as is asked for', async () => {
+    const usual = parse((await works(command('usual', ...tiny, '--steps', '4'))).out);
+    const losses = (lines: Line[]): number[] =>
+      lines.filter(({ type }) => type === 'step').map(({ loss }) => loss);
+    const often = ['--checkpoint-every', '2', '--memory', '1'];
+    const saved = parse((await works(command('often', ...tiny, '--steps', '4', ...often))).out);
+    expect(saved.filter(({ type }) => type === 'checkpoint').map(({ step }) => step)).toEqual([2, 4]);
+    expect(losses(saved)).toEqual(losses(usual));
+    const fast = parse(
+      (await works(command('fast', ...tiny, '--steps', '4', '--learning-rate', '0.01'))).out,
+    );
+    expect(losses(fast)[0]).toBe(losses(usual)[0]);
+    expect(losses(fast)[3]).not.toBe(losses(usual)[3]);
+    const { options } = parse(await readFile(path('fast', 'log.jsonl'), 'utf8'))[0];
+    expect(options).toMatchObject({ learningRate: 0.01 });
+  });
+
+  it('puts no more pictures into a run folder than is asked for', async () => {
+    // Noise, which nothing packs well.
+    for (const k of [3, 4, 5]) {
+      const noise = createImage(640, 640, 3, randomBytes(3 * 640 * 640));
+      await writeFile(join(images, `${k}.png`), encodePng(noise));
+    }
+    const sizeOf = async (...options: string[]): Promise<number> => {
+      await works(
+        command(`run${options.length}`, ...tiny, '--steps', '1', '--export', path('box'), ...options),
+      );
+      return (await stat(path('box', 'pictures.bin'))).size;
+    };
+    const [all, some] = [await sizeOf(), await sizeOf('--export-size', '1')];
+    expect(all).toBeGreaterThan(2e6);
+    expect(some).toBeGreaterThan(0);
+    expect(some).toBeLessThan(1.1e6);
   });
 
   it('refuses SOAP without torch, and takes it along into a folder for torch', async () => {

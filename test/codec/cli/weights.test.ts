@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { smallLlama, writeLlama } from '../../src/weights/files/llama.js';
-import { floatsFile } from '../../src/weights/files/support.js';
+import { floatsFile, valuesOf } from '../../src/weights/files/support.js';
 import { codec, fails, temporaryFolder, works } from './support.js';
 
 const { path, files } = temporaryFolder();
@@ -131,6 +131,71 @@ describe('codec weights quantize', { timeout: 180_000 }, () => {
     );
   });
 
+  it('writes values as the element type that is asked for', async () => {
+    const input = await llama();
+    const typesOf = async (...options: string[]): Promise<string[]> => {
+      await works(['weights', 'quantize', input, path('a.safetensors'), '--scheme', 'int4', ...options]);
+      const { out } = await works(['weights', 'inspect', path('a.safetensors'), '--json']);
+      const { tensors } = JSON.parse(out) as { tensors: { name: string; type: string }[] };
+      return [...new Set(tensors.filter(({ name }) => name.includes('proj')).map(({ type }) => type))];
+    };
+    expect(await typesOf()).toEqual(['BF16']);
+    for (const type of ['F32', 'F16']) expect(await typesOf('--dtype', type)).toEqual([type]);
+  });
+
+  it('draws what is random from the seed', async () => {
+    const input = await llama();
+    const bytesWith = async (seed: string): Promise<Buffer> => {
+      await works(['weights', 'quantize', input, path('a.tlw'), '--scheme', 'qtip-3inst', '--seed', seed]);
+      return readFileSync(path('a.tlw'));
+    };
+    const [first, again, other] = [await bytesWith('5'), await bytesWith('5'), await bytesWith('6')];
+    expect(again.equals(first)).toBe(true);
+    expect(other.equals(first)).toBe(false);
+  });
+
+  it('lets gptq see inputs of layers, and makes less of an error of their outputs by it', async () => {
+    const [rows, columns, samples] = [16, 64, 256];
+    const at = (n: number): number => Math.sin(n * n * 0.37) + Math.cos(n * 1.7);
+    const weights = Array.from({ length: rows * columns }, (_, n) => at(n));
+    // Inputs that go together: a column repeats its neighbour, but for a little.
+    const inputs = Array.from({ length: samples * columns }, (_, n) => {
+      const [sample, column] = [Math.floor(n / columns), n % columns];
+      return at(5 * sample + (column >> 2)) + 0.1 * at(n);
+    });
+    writeFileSync(path('layer.safetensors'), floatsFile({ 'layer.weight': [[rows, columns], weights] }));
+    writeFileSync(
+      path('inputs.safetensors'),
+      floatsFile({ 'layer.weight.inputs': [[samples, columns], inputs] }),
+    );
+    const outputError = async (scheme: string, ...options: string[]): Promise<number> => {
+      const command = ['weights', 'quantize', path('layer.safetensors'), path('a.tlw'), '--scheme', scheme];
+      await works([...command, ...options]);
+      const restored = (await valuesOf(path('a.tlw'))).get('layer.weight')!;
+      let sum = 0;
+      for (let sample = 0; sample < samples; sample++) {
+        for (let row = 0; row < rows; row++) {
+          let error = 0;
+          for (let column = 0; column < columns; column++) {
+            const at = row * columns + column;
+            error += (restored[at] - weights[at]) * inputs[sample * columns + column];
+          }
+          sum += error * error;
+        }
+      }
+      return sum;
+    };
+    const calibrated = await outputError('gptq:3:64', '--calibration', path('inputs.safetensors'));
+    expect(calibrated).toBeLessThan(0.5 * (await outputError('int3::64')));
+    await fails(
+      [
+        ...['weights', 'quantize', path('layer.safetensors'), path('b.tlw'), '--scheme', 'gptq'],
+        ...['--calibration', path('none.safetensors')],
+      ],
+      /none\.safetensors: cannot be read/,
+    );
+  });
+
   it('shows a bar on a terminal', async () => {
     const input = await llama();
     const { err } = await works(['weights', 'quantize', input, path('a.tlw'), '--scheme', 'int4'], {
@@ -205,6 +270,10 @@ describe('codec weights inspect and compare', () => {
       (await works(['weights', 'compare', input, path('a.gguf'), '--json', '--worst', '2'])).out,
     );
     expect(tensors).toHaveLength(2);
+    const all = JSON.parse(
+      (await works(['weights', 'compare', input, path('a.gguf'), '--json', '--all'])).out,
+    );
+    expect(all.tensors).toHaveLength(12);
     expect(total.quantized.sqnr).toBeGreaterThan(44);
     expect(total.whole.bits).toBe(8 * readFileSync(path('a.gguf')).length);
     const damaged = readFileSync(path('a.tlw'));

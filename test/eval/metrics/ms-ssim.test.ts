@@ -73,15 +73,18 @@ describe('msSsim', () => {
       ],
     ],
   ];
-  it.each(golden)('agrees with what CompressAI uses on %s, samples cut to steps', async (name, values) => {
-    const image = await goldenPicture(name);
-    if (!image) return console.info(`skipped: ${name} is not here`);
-    for (const [step, value] of values) {
-      const cut = image.data.map((sample) => Math.min(Math.floor(sample / step) * step + step / 2, 255));
-      const decoded = createImage(image.width, image.height, image.channels, cut);
-      expect(Math.abs(msSsim(image, decoded) - value)).toBeLessThan(3e-6);
-    }
-  });
+  it.for(golden)(
+    'agrees with what CompressAI uses on %s, samples cut to steps',
+    async ([name, values], { skip }) => {
+      const image = await goldenPicture(name);
+      if (!image) return skip(`${name} is not here`);
+      for (const [step, value] of values) {
+        const cut = image.data.map((sample) => Math.min(Math.floor(sample / step) * step + step / 2, 255));
+        const decoded = createImage(image.width, image.height, image.channels, cut);
+        expect(Math.abs(msSsim(image, decoded) - value)).toBeLessThan(3e-6);
+      }
+    },
+  );
 
   it('is 1 for equal pictures, gray against RGB included, and ignores alpha', () => {
     const [gray] = pictures(170, 161, 1, 1);

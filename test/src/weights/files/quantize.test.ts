@@ -14,7 +14,6 @@ import { meetTarget } from '../../../../src/weights/files/target-rate.js';
 import { parseRule } from '../../../../src/weights/filter.js';
 import { elementCount } from '../../../../src/weights/layout.js';
 import { parseScheme } from '../../../../src/weights/registry.js';
-import type { QuantizationReport } from '../../../../src/weights/report.js';
 import { llamaTensors, smallLlama, writeLlama } from './llama.js';
 import {
   checksums,
@@ -78,12 +77,22 @@ async function quantize(output: string, run: Run) {
   return { ...result, computed };
 }
 
+/** What is made by the first test that asks for it, so that each one runs alone too. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 describe('gguf', { timeout }, () => {
   const output = place.path('small.gguf');
   const rules = ['.*v_proj.*=q6_k', '.*layers\\.1\\..*up_proj.*=q4_0', '.*layers\\.1\\..*down_proj.*=q8_0'];
+  const written = once(() => quantize(output, { format: gguf32(), scheme: 'q4_k', rules }));
 
   it('is read by another program, with the values that an independent decoder gives', async () => {
-    const { reports, bytes } = await quantize(output, { format: gguf32(), scheme: 'q4_k', rules });
+    const { reports, bytes } = await written();
     const file = readFileSync(output);
     expect(file.length).toBe(bytes);
     const { metadata, tensorInfos, tensorDataOffset } = await gguf(output, { allowLocalFile: true });
@@ -117,6 +126,7 @@ describe('gguf', { timeout }, () => {
   });
 
   it('goes to another GGUF file with its metadata, and to .tlw without a change of values', async () => {
+    await written();
     const tlw = place.path('from-gguf.tlw');
     await quantize(tlw, { format: tlwOutput({}), input: output });
     const values = await valuesOf(output);
@@ -155,20 +165,29 @@ describe('gguf', { timeout }, () => {
   });
 });
 
-describe.each([
+const kinds = [
   ['gguf', 'q8_0', gguf32],
   ['tlw', 'int4', () => tlwOutput({ format: 'pt' })],
   ['safetensors', 'int3::32', () => safetensorsOutput(plain)],
   ['packed', 'nf4', () => safetensorsOutput({ ...plain, packed: true })],
   ['words', 'int4', () => safetensorsOutput({ ...plain, isFolder: true, packed: true })],
   ['folder', 'nf4', () => safetensorsOutput({ ...plain, isFolder: true })],
-] as const)('a run into %s', { timeout }, (kind, scheme, format) => {
-  let reports: readonly QuantizationReport[] = [];
+] as const;
 
+/** A run of each kind that nothing disturbs. */
+const wholes = Object.fromEntries(
+  kinds.map(([kind, scheme, format]) => [
+    kind,
+    once(async () => {
+      const path = place.path(`whole-${kind}`);
+      return { path, ...(await quantize(path, { format: format(), scheme })) };
+    }),
+  ]),
+);
+
+describe.each(kinds)('a run into %s', { timeout }, (kind, scheme, format) => {
   it('that is stopped, killed and damaged goes on with the same bytes', async () => {
-    const whole = place.path(`whole-${kind}`);
-    const all = await quantize(whole, { format: format(), scheme });
-    reports = all.reports;
+    const all = await wholes[kind]();
     expect(all.finished).toBe(true);
     const output = place.path(`resumed-${kind}`);
     const stopped = await quantize(output, { format: format(), scheme, stopAfter: 7 });
@@ -192,13 +211,13 @@ describe.each([
     expect(resumed.finished).toBe(true);
     expect(resumed.reports).toEqual(all.reports);
     expect(resumed.bytes).toBe(all.bytes);
-    expect(checksums(output)).toEqual(checksums(whole));
+    expect(checksums(output)).toEqual(checksums(all.path));
     expect(existsSync(partial)).toBe(false);
   });
 
   it('keeps what is kept, and holds the values that its report says', async () => {
-    const output = place.path(`whole-${kind}`);
-    const values = await valuesOf(output);
+    const { path, reports } = await wholes[kind]();
+    const values = await valuesOf(path);
     expect([...values.keys()].sort()).toEqual([...original.keys()].sort());
     const kept = ['model.embed_tokens.weight', 'lm_head.weight', 'model.norm.weight'];
     for (const name of kept) expect(sameBytes(values.get(name), original.get(name)), name).toBe(true);
@@ -209,8 +228,9 @@ describe.each([
   });
 
   it('compares with its source', async () => {
+    const { path } = await wholes[kind]();
     await withCheckpoint(source, (before) =>
-      withCheckpoint(place.path(`whole-${kind}`), async (after) => {
+      withCheckpoint(path, async (after) => {
         const { tensors, skipped, quantized, whole } = await compareCheckpoints(before, after);
         expect(skipped).toEqual([]);
         expect(tensors).toHaveLength(original.size);
@@ -231,9 +251,9 @@ const quantizedWeights = (): number =>
     .filter(({ name }) => name.includes('proj'))
     .reduce((sum, { shape }) => sum + elementCount(shape), 0);
 
-describe('a folder of shards', () => {
+describe('a folder of shards', { timeout }, () => {
   it('keeps its files and what lies beside them', async () => {
-    const written = contents(place.path('whole-folder'));
+    const written = contents((await wholes.folder()).path);
     expect(Object.keys(written).sort()).toEqual([
       'config.json',
       'model-00001-of-00002.safetensors',
@@ -249,7 +269,7 @@ describe('a folder of shards', () => {
 
 describe('packed whole numbers', { timeout }, () => {
   it('have the names and the layout of compressed-tensors', async () => {
-    const folder = place.path('whole-words');
+    const { path: folder } = await wholes.words();
     const config = JSON.parse(contents(folder)['config.json'].toString());
     expect(config.model_type).toBe('llama');
     expect(config.quantization_config).toMatchObject({
@@ -342,10 +362,12 @@ describe('a target of bits per weight', { timeout }, () => {
       ['hqq', 4, undefined],
       ['int4', 4.5, undefined],
       ['q4_k', 5, gguf32()],
+      // Scales of four bytes, where the scheme counts two: what counts is what the file has.
+      ['int4', 5, safetensorsOutput({ ...plain, packed: true })],
     ] as const) {
       const all = await planFor(scheme, target, format);
       const planned = all.filter(({ choice }) => choice);
-      const output = place.path(`target-${scheme}`);
+      const output = place.path(`target-${scheme}-${target}`);
       const total = await withCheckpoint(source, async (checkpoint) => {
         const own = all.map((one) => ({ ...one, tensor: checkpoint.tensors[one.index] }));
         return quantizeCheckpoint(checkpoint, own, { output, format: format ?? safetensorsOutput(plain) });
