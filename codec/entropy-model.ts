@@ -7,7 +7,14 @@
  * Units: latents in quantization steps; dense form of the passes (networks/hyperprior.ts).
  */
 import { quantizersOf, type StateMachine } from '../trellis/index.js';
-import { RansDecoder, RansEncoder, type TableIndices, type TableSet } from './entropy/index.js';
+import {
+  type HyperLatentSpace,
+  RansDecoder,
+  RansEncoder,
+  type TableIndices,
+  type TableSet,
+  visitHyperLatents,
+} from './entropy/index.js';
 import { compileExact, type ExactProgram, ExactWeights } from './exact/index.js';
 import { crc32cOfIntegers } from './format/index.js';
 import type { ModelParts } from './model/model-file.js';
@@ -50,7 +57,8 @@ export interface CodedPass {
 
 /** Watches the coding of a tile, for estimates and for counting tables. */
 export interface CodingObserver {
-  hyperLatents?(indices: Int32Array, rate: RatePoint): void;
+  /** `tableIndices` has the table that each integer was coded with. */
+  hyperLatents?(indices: Int32Array, tableIndices: Uint16Array): void;
   pass?(pass: CodedPass): void;
 }
 
@@ -142,9 +150,12 @@ export class EntropyModel {
     const coder = new RansEncoder();
     const { tables } = this.#model;
     const hyperLatents = Int32Array.from(area.hyperLatents, Math.round);
-    const hyperTables = this.#hyperTableIndices(hyperLatents.length, rate);
-    coder.putIndices(tables.hyperLatents, hyperTables, hyperLatents, 0, hyperLatents.length);
-    observer.hyperLatents?.(hyperLatents, rate);
+    const hyperTables = new Uint16Array(hyperLatents.length);
+    visitHyperLatents(hyperLatents, this.#hyperLatentSpace(width, rate), (n, table) => {
+      coder.putValue(tables.hyperLatents, table, hyperLatents[n]);
+      hyperTables[n] = table;
+    });
+    observer.hyperLatents?.(hyperLatents, hyperTables);
     const source = quantizing(area, quantization, (pass) => {
       coder.putIndices(pass.tables, pass.tableIndices, pass.indices, 0, pass.indices.length);
       observer.pass?.(pass);
@@ -192,8 +203,9 @@ export class EntropyModel {
     const coder = new RansDecoder(segment);
     const { config, tables } = this.#model;
     const hyperLatents = new Int32Array((config.hyperLatents * height * width) / 64 ** 2);
-    const hyperTables = this.#hyperTableIndices(hyperLatents.length, rate);
-    coder.getIndices(tables.hyperLatents, hyperTables, hyperLatents, 0, hyperLatents.length);
+    visitHyperLatents(hyperLatents, this.#hyperLatentSpace(width, rate), (n, table) => {
+      hyperLatents[n] = coder.getValue(tables.hyperLatents, table);
+    });
     const { quantizer, tables: latentTables } = quantization;
     const source: IndexSource = (_pass, prediction, positions) => {
       const indices = new Int32Array(positions.length);
@@ -271,8 +283,14 @@ export class EntropyModel {
     return positions.subarray(0, count);
   }
 
-  #hyperTableIndices(count: number, rate: RatePoint): Uint16Array {
-    const plane = count / this.#model.config.hyperLatents;
-    return Uint16Array.from({ length: count }, (_, n) => rate.hyperTable + Math.floor(n / plane));
+  /** @param width of the tile, padded, in pixels */
+  #hyperLatentSpace(width: number, rate: RatePoint): HyperLatentSpace {
+    const { config, tables } = this.#model;
+    return {
+      channels: config.hyperLatents,
+      width: width / 64,
+      contexts: tables.hyperContexts,
+      firstRow: rate.hyperTable,
+    };
   }
 }

@@ -32,11 +32,10 @@ export function estimateBits(model: ModelParts): BitEstimator {
   const sums = { latentBits: 0, hyperLatentBits: 0, coded: 0, skipped: 0, seconds: 0 };
   const tables = model.tables.hyperLatents;
   const observer: CodingObserver = {
-    hyperLatents(indices, { hyperTable }) {
+    hyperLatents(indices, tableIndices) {
       const start = performance.now();
-      const plane = indices.length / model.config.hyperLatents;
       for (let n = 0; n < indices.length; n++) {
-        sums.hyperLatentBits += tables.bits(hyperTable + Math.floor(n / plane), indices[n]);
+        sums.hyperLatentBits += tables.bits(tableIndices[n], indices[n]);
       }
       sums.seconds += (performance.now() - start) / 1000;
     },

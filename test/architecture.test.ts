@@ -51,10 +51,19 @@ const layers: Readonly<Record<string, readonly string[]>> = (() => {
     // Sets quantizers up from models.
     'codec/quantizers/registry.ts': ['src/errors.ts', 'codec/format', 'codec/model', 'codec/quantizers'],
     codec: [...bottom, ...parts],
-    'src/training': [...bottom, ...parts, 'codec'],
+    'src/training': [...bottom, ...parts, 'codec', 'src/weights/cholesky.ts'],
+    // Factors of symmetric matrices, which fits of hyper-latents take too.
+    'src/weights/cholesky.ts': [],
     // Seeded random numbers, which stochastic rounding of weights takes too.
     'src/training/random.ts': [],
-    'src/weights': ['src/errors.ts', 'src/graph', 'src/io', 'src/training/random.ts', 'trellis'],
+    'src/weights': [
+      'src/errors.ts',
+      'src/graph',
+      'src/io',
+      'src/training/random.ts',
+      'src/weights/cholesky.ts',
+      'trellis',
+    ],
     eval: [...bottom, ...parts, 'codec', 'datasets', 'src/training', 'src/weights'],
     'src/index.ts': everything,
     'src/browser.ts': [...bottom, ...parts, 'codec'],

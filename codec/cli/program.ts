@@ -16,6 +16,7 @@ import { addEval } from './commands/eval.js';
 import { addExport } from './commands/export.js';
 import { addFindClose } from './commands/find-close.js';
 import { addFinetune } from './commands/finetune.js';
+import { addFitPrior } from './commands/fit-prior.js';
 import { addFitTables } from './commands/fit-tables.js';
 import { addInfo } from './commands/info.js';
 import { addModels } from './commands/models.js';
@@ -70,6 +71,7 @@ export function buildProgram(context: Context): Command {
   addExport(program, context);
   addFinetune(program, context);
   addFitTables(program, context);
+  addFitPrior(program, context);
   addPackModel(program, context);
   addSweep(program, context);
   addNetworks(program, context);

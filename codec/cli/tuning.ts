@@ -1,6 +1,6 @@
 /**
- * What `fit-tables` and `sweep` share: pictures to count and to judge on, kept apart from those that results are
- * reported on, and a model with other quantizer parts written out.
+ * What `fit-tables`, `fit-prior` and `sweep` share: pictures to count and to judge on, kept apart from those that results are
+ * reported on, and a model with other tables written out.
  */
 import { InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../../src/errors.js';
@@ -8,7 +8,7 @@ import { createImage, type Image } from '../../src/io/index.js';
 import { centreCrops } from '../../src/training/photographs.js';
 import type { QuantizerName } from '../format/index.js';
 import { loadModel } from '../model/load.js';
-import { type ParsedModel, type QuantizerParts, serializeModel } from '../model/model-file.js';
+import { type EntropyTables, type ParsedModel, serializeModel } from '../model/model-file.js';
 import { coderSpecs } from '../networks/coder-graphs.js';
 import { quantizerNames } from '../quantizers/registry.js';
 import { type Context, FileError } from './context.js';
@@ -37,25 +37,41 @@ export const quantizersOption = (): Option =>
     .argParser(quantizersFrom)
     .default([...quantizerNames], 'all');
 
-export const cropOption = (): Option =>
-  new Option('--crop <pixels>', 'side of the central crops').argParser(wholeFrom(64, 4096)).default(384);
+export const cropOption = (side = 384): Option =>
+  new Option('--crop <pixels>', 'side of the central crops').argParser(wholeFrom(64, 4096)).default(side);
 
-/** Central crops of pictures spread over a folder. @throws FileError naming the folder */
+/** Central crops of pictures spread over a folder, made one at a time, and how many there are at most. */
+export async function tuningCrops(
+  context: Context,
+  folder: string,
+  limit: number,
+  crop: number,
+): Promise<{ readonly count: number; readonly crops: AsyncIterable<Image> }> {
+  const photographs = await openPhotographs(folder, {
+    leastSide: cropMultiple,
+    onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
+  });
+  const crops = async function* (): AsyncGenerator<Image> {
+    let found = false;
+    for await (const { width, height, data } of centreCrops(photographs, limit, crop)) {
+      found = true;
+      yield createImage(width, height, 3, data);
+    }
+    if (!found) throw new FileError(folder, new UsageError('expected readable pictures'));
+  };
+  return { count: Math.min(limit, photographs.count), crops: crops() };
+}
+
+/** The same, all at once. @throws FileError naming the folder */
 export async function tuningImages(
   context: Context,
   folder: string,
   limit: number,
   crop: number,
 ): Promise<Image[]> {
-  const photographs = await openPhotographs(folder, {
-    leastSide: cropMultiple,
-    onSkip: (file, reason) => context.say(`skipped ${file}: ${reason}`),
-  });
+  const { crops } = await tuningCrops(context, folder, limit, crop);
   const images: Image[] = [];
-  for await (const { width, height, data } of centreCrops(photographs, limit, crop)) {
-    images.push(createImage(width, height, 3, data));
-  }
-  if (images.length === 0) throw new FileError(folder, new UsageError('expected readable pictures'));
+  for await (const image of crops) images.push(image);
   return images;
 }
 
@@ -69,16 +85,15 @@ export async function checkOutput(
   if (!options.overwrite && (await exists(path))) throw new FileError(path, new UsageError('exists already'));
 }
 
-/** Writes a model with other parts for some quantizers. @returns its id */
+/** Writes a model with some other tables. @returns its id */
 export async function writeTuned(
   context: Context,
   path: string,
   model: ParsedModel,
-  parts: ReadonlyMap<QuantizerName, QuantizerParts>,
+  tables: Partial<EntropyTables>,
   options: { readonly overwrite: boolean },
 ): Promise<string> {
-  const quantizers = new Map([...model.tables.quantizers, ...parts]);
-  const tuned = { ...model, tables: { ...model.tables, quantizers } };
+  const tuned = { ...model, tables: { ...model.tables, ...tables } };
   const bytes = serializeModel(tuned, coderSpecs(model.config));
   await context.write(path, bytes, options);
   return (await loadModel(bytes)).id;

@@ -7,12 +7,21 @@ export { erfc, normalTail, roundedNormalProbability } from './erfc.js';
 export { type BitSink, type BitSource, escapeBits, getEscape, putEscape } from './escape.js';
 export { gaussianTables, scaleTable } from './gaussian-tables.js';
 export {
+  contextCount,
+  gatherKnown,
+  type HyperContexts,
+  type HyperLatentSpace,
+  visitHyperLatents,
+  visitPredictions,
+} from './hyper-contexts.js';
+export {
   type CountOptions,
   countSymbols,
   defaultCountOptions,
   symmetricTables,
   tablesFromCounts,
   tablesFromProbabilities,
+  trimProbabilities,
 } from './measured-tables.js';
 export { quantizeFrequencies, symmetrise } from './quantize-frequencies.js';
 export { RansDecoder, RansEncoder, type TableIndices, type TableMachine } from './rans.js';

@@ -10,6 +10,27 @@ import { FREQUENCY_TOTAL, TableSet } from './tables.js';
 
 const EXCESS_TOLERANCE = 1e-6;
 
+/** Mass at either end of a distribution that is left to the escape. */
+const outsideMass = 2 ** -15;
+
+/**
+ * The part of a distribution between ends that hardly ever come.
+ *
+ * @param probabilities - of `firstSymbol`, `firstSymbol + 1`, ...
+ * @example
+ * Array.from(trimProbabilities(Float64Array.of(1e-6, 0.5, 0.5, 0), -1).probabilities); // => [0.5, 0.5]
+ */
+export function trimProbabilities(
+  probabilities: Float64Array,
+  firstSymbol: number,
+): { readonly firstSymbol: number; readonly probabilities: Float64Array } {
+  let low = 0;
+  let high = probabilities.length - 1;
+  for (let mass = probabilities[low]; low < high && mass < outsideMass; mass += probabilities[low]) low++;
+  for (let mass = probabilities[high]; low < high && mass < outsideMass; mass += probabilities[high]) high--;
+  return { firstSymbol: firstSymbol + low, probabilities: probabilities.slice(low, high + 1) };
+}
+
 /** How `tablesFromCounts` fills what was seen rarely or never. */
 export interface CountOptions {
   /** Distribution that the counts are blended with, of the same layout; without it a flat one. */

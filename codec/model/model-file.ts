@@ -16,7 +16,7 @@ import {
   serializeSafetensors,
   toFloat32,
 } from '../../src/io/safetensors.js';
-import { TableSet, type TableTensors } from '../entropy/index.js';
+import { contextCount, type HyperContexts, TableSet, type TableTensors } from '../entropy/index.js';
 import { isTrellisCoded, type QuantizerName, quantizerIds } from '../format/index.js';
 import type { NetworkConfig } from '../networks/config.js';
 import type { ParameterSpec, ParameterValues } from '../networks/parameters.js';
@@ -67,8 +67,10 @@ export interface EntropyTables {
   /** Number of scale indices, 1 to 256. */
   readonly scales: number;
   readonly quantizers: ReadonlyMap<QuantizerName, QuantizerParts>;
-  /** Table ratePoint * hyperLatents + channel. */
+  /** Table (ratePoint * hyperLatents + channel) * contexts + context, with one context where there are none. */
   readonly hyperLatents: TableSet;
+  /** What hyper-latents are predicted from; one table for each channel and rate point where it is missing. */
+  readonly hyperContexts?: HyperContexts;
   /** Scale index = clamp(floor((logScale - offset) * factor)), all in float32. */
   readonly scaleOffset: number;
   readonly scaleFactor: number;
@@ -124,7 +126,8 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
     const [name, tensor] = parameterTensor(parts, parameter, shape);
     tensors.set(name, tensor);
   }
-  const { quantizers, hyperLatents, scales, scaleOffset, scaleFactor, firstCoded } = parts.tables;
+  const { quantizers, hyperLatents, hyperContexts, scales, scaleOffset, scaleFactor, firstCoded } =
+    parts.tables;
   for (const [quantizer, { tables, step, offsets, lagrangian }] of quantizers) {
     const prefix = `quantizers.${quantizer}`;
     for (const [name, tensor] of tableTensors(prefix, tables.toTensors())) tensors.set(name, tensor);
@@ -138,6 +141,20 @@ export function serializeModel(parts: ModelParts, specs: ReadonlyMap<string, Par
   }
   for (const [name, tensor] of tableTensors('tables.hyperLatents', hyperLatents.toTensors())) {
     tensors.set(name, tensor);
+  }
+  if (hyperContexts) {
+    const channels = parts.config.hyperLatents;
+    const { weights, thresholds } = hyperContexts;
+    tensors.set('hyperContexts.weights', {
+      dtype: 'I16',
+      shape: [channels, 3 * channels],
+      data: weights as Int16Array<ArrayBuffer>,
+    });
+    tensors.set('hyperContexts.thresholds', {
+      dtype: 'I32',
+      shape: [channels, thresholds.length / channels],
+      data: thresholds as Int32Array<ArrayBuffer>,
+    });
   }
   tensors.set('tables.scaleIndex', {
     dtype: 'F32',
@@ -198,6 +215,30 @@ function parseQuantizers(tensors: ReadonlyMap<string, SafeTensor>): Map<Quantize
     quantizers.set(name, { tables: parseTables(tensors, prefix), step, offsets, lagrangian });
   }
   return quantizers;
+}
+
+/** The contexts of hyper-latents, where a file has any. */
+function parseHyperContexts(
+  tensors: ReadonlyMap<string, SafeTensor>,
+  { hyperLatents: channels }: NetworkConfig,
+): HyperContexts | undefined {
+  if (!tensors.has('hyperContexts.weights')) return undefined;
+  const weights = required(tensors, 'hyperContexts.weights', 'I16').data as Int16Array;
+  const thresholds = required(tensors, 'hyperContexts.thresholds', 'I32').data as Int32Array;
+  const expected = 3 * channels * channels;
+  if (weights.length !== expected) {
+    throw new FormatError(
+      `model: expected ${expected} values for hyperContexts.weights, got ${weights.length}`,
+    );
+  }
+  const cuts = thresholds.length / channels;
+  const ascending = thresholds.every((value, n) => n % cuts === 0 || thresholds[n - 1] <= value);
+  if (!Number.isInteger(cuts) || cuts > mostCuts || !ascending) {
+    throw new FormatError(
+      `model: expected ${channels} ascending rows of at most ${mostCuts} for hyperContexts.thresholds, got ${thresholds.length} numbers`,
+    );
+  }
+  return { weights, thresholds };
 }
 
 async function modelId(tensors: ReadonlyMap<string, SafeTensor>): Promise<string> {
@@ -273,6 +314,11 @@ function finite(name: string, values: Float32Array): Float32Array {
   return values;
 }
 
+/** Contexts of a hyper-latent, less one: far more than pictures could fill. */
+const mostCuts = 255;
+/** Table indices have 16 bits. */
+const mostTables = 2 ** 16;
+
 /** Scale indices are bytes; more tables than that could never be used. */
 const mostScales = 256;
 
@@ -280,6 +326,8 @@ type Expectation = readonly [what: string, holds: boolean, got: unknown];
 
 function checkTables(tables: EntropyTables, { ratePoints, hyperLatents }: NetworkConfig): void {
   const { quantizers: known, scales, scaleOffset, scaleFactor, firstCoded } = tables;
+  const contexts = contextCount(tables.hyperContexts, hyperLatents);
+  const hyperTables = ratePoints * hyperLatents * contexts;
   const expectations: readonly Expectation[] = [
     [`1 to ${mostScales} scales`, scales >= 1 && scales <= mostScales, scales],
     ...[...known].flatMap(([name, { tables: own, step, offsets, lagrangian }]): Expectation[] => {
@@ -300,8 +348,8 @@ function checkTables(tables: EntropyTables, { ratePoints, hyperLatents }: Networ
       ];
     }),
     [
-      `${ratePoints} times ${hyperLatents} tables of hyper-latents`,
-      tables.hyperLatents.count === ratePoints * hyperLatents,
+      `${ratePoints} times ${hyperLatents} times ${contexts} tables of hyper-latents, at most ${mostTables}`,
+      tables.hyperLatents.count === hyperTables && hyperTables <= mostTables,
       tables.hyperLatents.count,
     ],
     [
@@ -355,10 +403,12 @@ export async function parseModel(
   const [scaleOffset, scaleFactor] = required(tensors, 'tables.scaleIndex', 'F32').data as Float32Array;
   const [scales] = required(tensors, 'tables.scales', 'I32').data as Int32Array;
   const [firstCoded] = required(tensors, 'tables.firstCoded', 'I32').data as Int32Array;
+  const hyperContexts = parseHyperContexts(tensors, config);
   const tables: EntropyTables = {
     scales,
     quantizers: parseQuantizers(tensors),
     hyperLatents: parseTables(tensors, 'tables.hyperLatents'),
+    ...(hyperContexts && { hyperContexts }),
     scaleOffset,
     scaleFactor,
     firstCoded,

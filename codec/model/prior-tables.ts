@@ -6,7 +6,7 @@
 
 import { evaluate } from '../../src/graph/evaluate.js';
 import { Graph } from '../../src/graph/index.js';
-import { scaleTable, type TableSet, tablesFromProbabilities } from '../entropy/index.js';
+import { scaleTable, type TableSet, tablesFromProbabilities, trimProbabilities } from '../entropy/index.js';
 import type { NetworkConfig } from '../networks/config.js';
 import { Parameters, type ParameterValues } from '../networks/parameters.js';
 import { priorProbability } from '../networks/prior.js';
@@ -14,18 +14,8 @@ import { leastScale, mostScale, scaleCount, scaleIndexFactor } from '../networks
 import { defaultQuantizerParts } from './latent-tables.js';
 import type { EntropyTables } from './model-file.js';
 
-/** Hyper-latents that tables are made for; the part that holds this mass is kept, the rest escapes. */
+/** Hyper-latents that tables are made for; others escape. */
 const reach = 128;
-const outsideMass = 2 ** -15;
-
-/** Central part of a distribution over [-reach, reach]. */
-function trimmed(probabilities: Float64Array): { first: number; values: Float64Array } {
-  let low = 0;
-  let high = probabilities.length - 1;
-  for (let mass = probabilities[low]; low < high && mass < outsideMass; mass += probabilities[low]) low++;
-  for (let mass = probabilities[high]; low < high && mass < outsideMass; mass += probabilities[high]) high--;
-  return { first: low - reach, values: probabilities.slice(low, high + 1) };
-}
 
 /** Tables of the prior: ratePoint * hyperLatents + channel. */
 export function hyperLatentTables(config: NetworkConfig, parameters: ParameterValues): TableSet {
@@ -43,16 +33,16 @@ export function hyperLatentTables(config: NetworkConfig, parameters: ParameterVa
   for (const name of p.specs.keys()) feeds[name] = parameters.get(name)!;
   const values = evaluate({ probability }, feeds).probability;
   const parts = Array.from({ length: ratePoints * hyperLatents }, (_, table) =>
-    trimmed(values.slice(table * count, (table + 1) * count)),
+    trimProbabilities(values.slice(table * count, (table + 1) * count), -reach),
   );
   // Floors on probabilities may bring the sum a little above 1; tables need at most 1.
-  const normalised = parts.map((part) => {
-    const total = part.values.reduce((sum, value) => sum + value, 0);
-    return total > 1 - 1e-6 ? part.values.map((value) => (value * (1 - 1e-6)) / total) : part.values;
+  const normalised = parts.map(({ probabilities }) => {
+    const total = probabilities.reduce((sum, value) => sum + value, 0);
+    return total > 1 - 1e-6 ? probabilities.map((value) => (value * (1 - 1e-6)) / total) : probabilities;
   });
   return tablesFromProbabilities(
     normalised,
-    parts.map((part) => part.first),
+    parts.map(({ firstSymbol }) => firstSymbol),
   );
 }
 

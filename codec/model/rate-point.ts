@@ -15,7 +15,7 @@ export interface RatePoint {
   /** Biases of the entropy networks. */
   readonly features: Float32Array;
   readonly logScales: readonly Float32Array[];
-  /** First of the hyper-latent tables of the nearest rate point. */
+  /** Row of the hyper-latent tables of channel 0 at the nearest rate point. */
   readonly hyperTable: number;
 }
 

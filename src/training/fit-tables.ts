@@ -28,16 +28,34 @@ export interface AnalysedPicture {
 }
 
 /**
+ * Latents of a picture as one tile, at several qualities: what does not depend on the quality is computed once.
+ *
+ * @param qualities multiples of 1/256 in [0,100]
+ */
+export async function analysePictureAt(
+  coder: Coder,
+  image: Image,
+  qualities: readonly number[],
+): Promise<AnalysedPicture[]> {
+  const { paddedHeight: height, paddedWidth: width } = tileAt(tileGrid(image.width, image.height, 0), 0);
+  const planes = toPlanes(image, { x: 0, y: 0, width, height });
+  const shallow = await coder.transforms.shallow(planes, height, width);
+  const analysed: AnalysedPicture[] = [];
+  for (const quality of qualities) {
+    const rate = ratePointOf(coder.model, quality);
+    analysed.push({ area: await coder.transforms.analyse(shallow, rate), height, width, rate });
+  }
+  return analysed;
+}
+
+/**
  * Latents of a picture as one tile.
  *
  * @param quality a multiple of 1/256 in [0,100]
  */
 export async function analysePicture(coder: Coder, image: Image, quality: number): Promise<AnalysedPicture> {
-  const { paddedHeight: height, paddedWidth: width } = tileAt(tileGrid(image.width, image.height, 0), 0);
-  const planes = toPlanes(image, { x: 0, y: 0, width, height });
-  const rate = ratePointOf(coder.model, quality);
-  const shallow = await coder.transforms.shallow(planes, height, width);
-  return { area: await coder.transforms.analyse(shallow, rate), height, width, rate };
+  const [analysed] = await analysePictureAt(coder, image, [quality]);
+  return analysed;
 }
 
 export interface FitOptions {

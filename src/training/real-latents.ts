@@ -45,12 +45,11 @@ export async function quantizeCrop(
   const image = createImage(picture.width, picture.height, 3, picture.data);
   const { area, height, width, rate } = await analysePicture(coder, image, quality);
   const tables = coder.model.tables.hyperLatents;
-  const plane = (height * width) / 64 ** 2;
   let hyperBits = 0;
   const coded = coder.entropy.encode(area, height, width, rate, quantization, {
-    hyperLatents: (indices) =>
+    hyperLatents: (indices, tableIndices) =>
       indices.forEach((index, n) => {
-        hyperBits += tables.bits(rate.hyperTable + Math.floor(n / plane), index);
+        hyperBits += tables.bits(tableIndices[n], index);
       }),
   });
   const pixels = height * width;

@@ -4,6 +4,7 @@
  * that starts anew with every context pass and rests where latents are skipped, values as grid integers times the step and offsets away from zero, rounded to float32, beside the means.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { visitHyperLatents } from '../../codec/entropy/index.js';
 import type { CodedPass } from '../../codec/entropy-model.js';
 import { EntropyModel } from '../../codec/entropy-model.js';
 import { compileExact, ExactWeights } from '../../codec/exact/index.js';
@@ -13,6 +14,8 @@ import { ratePointOf } from '../../codec/model/rate-point.js';
 import { entropyNetworkGraph } from '../../codec/networks/coder-graphs.js';
 import { type Quantization, quantizationOf, quantizerNames } from '../../codec/quantizers/registry.js';
 import { type AnalysedArea, createTransformEngine } from '../../codec/transform-engine.js';
+import { CodecError } from '../../src/errors.js';
+import { fitHyperContexts } from '../../src/training/fit-hyper-contexts.js';
 import { Random } from '../../src/training/random.js';
 import { TrellisState } from '../../trellis/index.js';
 import { tinyModel } from '../golden/cases.js';
@@ -148,6 +151,48 @@ it('what scalar quantizers chose decodes alike when they share all but the quant
   const { segment, passes } = entropy.encode(areaOf(8, 1), height, width, rate, asRdoq);
   const decoded = entropy.decode(segment, height, width, rate, quantizationOf(model, 'round'));
   expect(decoded.passes).toEqual(passes);
+});
+
+describe('hyper-latents with contexts', () => {
+  it('are decoded, with the tables that the format says, whatever they are', async () => {
+    const { hyperLatents: channels } = model.config;
+    const samples = Array.from({ length: 24 }, (_, k) => ({
+      values: Int32Array.from(areaOf(40 + k, 2, 1).hyperLatents, Math.round),
+      width: width / 64,
+      ratePoint: k % 8,
+    }));
+    const tables = { ...model.tables, ...fitHyperContexts(model, samples, { contexts: 6 }) };
+    const withContexts = new EntropyModel({ ...model, tables });
+    const quantization = quantizationOf(model, 'tcq8');
+    for (const [seed, quality, scale] of [
+      [30, 12, 2],
+      [31, 88, 60],
+    ]) {
+      const area = { ...areaOf(seed, 2), hyperLatents: areaOf(seed, scale, 5).hyperLatents };
+      const rate = ratePointOf(model, quality);
+      const seen: [Int32Array, Uint16Array][] = [];
+      const coded = withContexts.encode(area, height, width, rate, quantization, {
+        hyperLatents: (indices, tableIndices) => seen.push([indices, tableIndices]),
+      });
+      const decoded = withContexts.decode(coded.segment, height, width, rate, quantization);
+      expect(decoded).toEqual({ passes: coded.passes, checksum: coded.checksum });
+      const [[indices, tableIndices]] = seen;
+      expect(indices).toEqual(Int32Array.from(area.hyperLatents, Math.round));
+      const { hyperContexts: contexts } = tables;
+      const space = { channels, width: width / 64, contexts, firstRow: rate.hyperTable };
+      visitHyperLatents(indices, space, (n, table) => expect(tableIndices[n]).toBe(table));
+      const plain = entropy.encode(area, height, width, rate, quantization);
+      expect(plain.passes).toEqual(coded.passes);
+      const damaged = coded.segment.slice();
+      damaged[20] ^= 64;
+      const outcome = (): unknown => withContexts.decode(damaged, height, width, rate, quantization).checksum;
+      try {
+        expect(outcome()).not.toBe(coded.checksum);
+      } catch (error) {
+        if (!(error instanceof CodecError)) throw error;
+      }
+    }
+  });
 });
 
 describe('a draft', () => {

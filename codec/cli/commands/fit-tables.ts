@@ -1,7 +1,11 @@
 /** `codec fit-tables`: counts what quantizers really choose and writes tables and offsets into a model file. */
 import { type Command, Option } from 'commander';
 import { fitQuantization, fitSet } from '../../../src/training/fit-quantization.js';
-import { type AnalysedPicture, analysePicture, defaultFitOptions } from '../../../src/training/fit-tables.js';
+import {
+  type AnalysedPicture,
+  analysePictureAt,
+  defaultFitOptions,
+} from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
 import { scaleTable } from '../../entropy/index.js';
 import { isTrellisCoded, type QuantizerName } from '../../format/index.js';
@@ -59,7 +63,7 @@ async function run(context: Context, source: string, output: string, options: Op
   const images = await tuningImages(context, options.images, options.limit, options.crop);
   const pictures: AnalysedPicture[] = [];
   for (const image of images) {
-    for (const quality of tuningQualities) pictures.push(await analysePicture(coder, image, quality));
+    pictures.push(...(await analysePictureAt(coder, image, tuningQualities)));
   }
   context.say(`${count(images.length)} pictures at ${tuningQualities.length} qualities`);
   const set = fitSet(coder.entropy, model, pictures);
@@ -75,7 +79,8 @@ async function run(context: Context, source: string, output: string, options: Op
   }
   progress?.update(parts.size, '');
   progress?.end();
-  const id = await writeTuned(context, output, model, parts, options);
+  const quantizers = new Map([...model.tables.quantizers, ...parts]);
+  const id = await writeTuned(context, output, model, { quantizers }, options);
   const what = options.offsets ? 'tables and offsets' : 'tables without offsets';
   context.say(`${outputName(output)}: ${what} of ${options.quantizers.join(', ')}, id ${id}`);
 }

@@ -150,7 +150,8 @@ async function run(context: Context, source: string, output: string, options: Op
     }
   }
   if (parts.size === 0) throw new FileError(output, new UsageError('not written, as nothing was swept'));
-  const id = await writeTuned(context, output, model, parts, options);
+  const quantizers = new Map([...model.tables.quantizers, ...parts]);
+  const id = await writeTuned(context, output, model, { quantizers }, options);
   context.say(`${outputName(output)}: ${[...parts.keys()].join(', ')} as swept, id ${id}`);
 }
 

@@ -84,6 +84,65 @@ async function roundTrip(file: string, quantizer: string): Promise<{ bytes: numb
   return JSON.parse(out);
 }
 
+describe('codec fit-prior', () => {
+  const prior = (...options: string[]): string[] => [
+    'fit-prior',
+    ...[model, path('prior.safetensors'), '--images', images, ...engine, ...options],
+  ];
+
+  it('writes a model with contexts of hyper-latents and nothing else changed, which codes and decodes', async () => {
+    const { err } = await works(prior('--contexts', '5', '--qualities', '3', '--limit', '2'));
+    const [before, after] = [await read(model), await read(path('prior.safetensors'))];
+    expect(err).toMatch(/^2 pictures at 3 qualities, \d+ places of hyper-latents\n/);
+    expect(err).toContain(`prior.safetensors: 5 contexts of hyper-latents, id ${after.id}\n`);
+    const { hyperContexts, hyperLatents, ...others } = after.tables;
+    const { hyperLatents: count, ratePoints } = before.config;
+    expect(hyperContexts!.thresholds).toHaveLength(4 * count);
+    expect(hyperLatents.count).toBe(5 * count * ratePoints);
+    expect(changedTables(before, after)).toEqual([]);
+    expect(others.firstCoded).toBe(before.tables.firstCoded);
+    expect([after.parameters, after.config, after.card]).toEqual([
+      before.parameters,
+      before.config,
+      before.card,
+    ]);
+    const report = await roundTrip(path('prior.safetensors'), 'tcq8');
+    expect(report.bytes).toBeLessThan((await roundTrip(model, 'tcq8')).bytes);
+    await works(['decode', path('a.tlc'), path('b.png'), '-m', model, '--engine', 'wasm']);
+    await works(prior('--limit', '1'));
+    await roundTrip(path('prior.safetensors'), 'round');
+    await fails(['decode', path('a.tlc'), path('b.png'), '-m', model], /made with model [0-9a-f]{16}, got/);
+  });
+
+  it('is kept by what fits other tables, and fits its own anew', async () => {
+    await works(prior('--contexts', '4'));
+    const own = path('prior.safetensors');
+    const options = ['--images', images, '--crop', '64', '--quantizers', 'rdoq', '--limit', '1', ...engine];
+    await works(['fit-tables', own, path('both.safetensors'), ...options]);
+    const [one, both] = [await read(own), await read(path('both.safetensors'))];
+    expect(both.tables.hyperContexts).toEqual(one.tables.hyperContexts);
+    expect(both.tables.hyperLatents.toTensors()).toEqual(one.tables.hyperLatents.toTensors());
+    expect(changedTables(one, both)).toEqual(['rdoq']);
+    await works(['fit-prior', own, own, '--images', images, '--contexts', '3', ...engine]);
+    expect((await read(own)).tables.hyperLatents.count).toBe((3 * one.tables.hyperLatents.count) / 4);
+  });
+
+  it('shows how far it is on terminals, and refuses what makes no sense', async () => {
+    const { err } = await works(prior('--limit', '2'), { columns: 80 });
+    expect(err).toMatch(/█.* analysing/);
+    for (const options of [
+      ['--contexts', '1'],
+      ['--contexts', '65'],
+      ['--qualities', '0'],
+    ]) {
+      expect((await codec(prior(...options))).code, options.join(' ')).toBe(2);
+    }
+    await fails(prior('--no-overwrite'), /prior\.safetensors: exists already/);
+    await writeFile(join(images, 'holiday.png'), encodePng(await holiday));
+    await fails(['fit-prior', model, path('x.safetensors'), '--images', images, ...engine], /kodim99/);
+  });
+});
+
 describe('codec fit-tables', () => {
   it('writes a model with other tables for the named quantizers, and nothing else changed', async () => {
     const { err } = await works(fitting('--quantizers', 'rdoq, tcq8', '--limit', '2'));

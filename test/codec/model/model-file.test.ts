@@ -3,12 +3,15 @@
  * another kind or inconsistent are refused by a FormatError that names what was expected.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { type HyperContexts, TableSet } from '../../../codec/entropy/index.js';
 import { isTrellisCoded, quantizerIds } from '../../../codec/format/index.js';
 import { loadModel } from '../../../codec/model/load.js';
 import { type ParsedModel, serializeModel } from '../../../codec/model/model-file.js';
 import { coderSpecs } from '../../../codec/networks/coder-graphs.js';
+import { networkConfigs } from '../../../codec/networks/config.js';
 import { CodecError, FormatError, UsageError } from '../../../src/errors.js';
 import { parseSafetensors, type SafeTensor, serializeSafetensors } from '../../../src/io/safetensors.js';
+import { Random } from '../../../src/training/random.js';
 import { damageBytes } from '../../fuzz/mutations.js';
 import { tinyModelBytes } from '../../golden/cases.js';
 import { hash, hashStream } from '../../golden/pictures.js';
@@ -63,6 +66,64 @@ describe('serializeModel and loadModel', () => {
     expect(await loadModel(path)).toBe(await loadModel(path));
     await expect(loadModel('/nowhere/model.safetensors')).rejects.toBeInstanceOf(UsageError);
     await expect(loadModel('no-such-model')).rejects.toBeInstanceOf(UsageError);
+  });
+});
+
+describe('contexts of hyper-latents', () => {
+  const { hyperLatents: channels, ratePoints } = networkConfigs.tiny;
+  const random = Random.of(3);
+  const whole = (most: number): number => random.integer(2 * most + 1) - most;
+  const hyperContexts = {
+    weights: Int16Array.from({ length: 3 * channels * channels }, () => whole(2 ** 15 - 1)),
+    thresholds: Int32Array.from(
+      { length: 2 * channels },
+      (_, n) => (n % 2 ? 1 : -1) * random.integer(2 ** 31),
+    ),
+  };
+  const tables = (count: number): TableSet => {
+    const one = { firstSymbol: -1, frequencies: Uint32Array.of(16384, 32768, 8192, 8192) };
+    return TableSet.fromTables(Array.from({ length: count }, () => one));
+  };
+  const count = 3 * ratePoints * channels;
+  const withContexts = (change: Partial<HyperContexts> = {}, tableCount = count): Uint8Array => {
+    const changedContexts = { ...hyperContexts, ...change };
+    const own = { ...model.tables, hyperLatents: tables(tableCount), hyperContexts: changedContexts };
+    return serializeModel({ ...model, tables: own }, coderSpecs(model.config));
+  };
+
+  it('are in the file, and make another model', async () => {
+    const found = await loadModel(withContexts());
+    expect(found.tables.hyperContexts).toEqual(hyperContexts);
+    expect(found.tables.hyperLatents.count).toBe(count);
+    expect(found.id).not.toBe(model.id);
+    const weights = hyperContexts.weights.slice();
+    weights[0] ^= 1;
+    expect((await loadModel(withContexts({ weights }))).id).not.toBe(found.id);
+  });
+
+  it.each<[string, () => Uint8Array, RegExp]>([
+    [
+      'too few weights',
+      () => {
+        const { tensors, metadata } = parseSafetensors(withContexts());
+        tensors.set('hyperContexts.weights', { dtype: 'I16', shape: [48], data: new Int16Array(48) });
+        return serializeSafetensors(tensors, metadata);
+      },
+      /768 values for hyperContexts\.weights, got 48/,
+    ],
+    [
+      'thresholds that fall',
+      () => withContexts({ thresholds: hyperContexts.thresholds.map((value) => -value) }),
+      /16 ascending rows of at most 255/,
+    ],
+    ['tables of other contexts', () => withContexts({}, 128), /8 times 16 times 3 tables .*, got 128/],
+    [
+      'more contexts than a table index can say',
+      () => withContexts({ thresholds: new Int32Array(channels * 256) }, 8 * 16 * 257),
+      /16 ascending rows of at most 255/,
+    ],
+  ])('with %s are refused', async (_, file, message) => {
+    await expect((async () => loadModel(file()))()).rejects.toThrow(message);
   });
 });
 
@@ -322,7 +383,7 @@ describe('loadModel refuses', () => {
           }
         });
       },
-      /8 times 16 tables/,
+      /8 times 16 times 1 tables/,
     ],
   ];
 
