@@ -4,15 +4,18 @@
  *
  * Together they cover: sizes below, at and above the multiples of 64; gray, RGB and alpha; the ends and the middle of
  * the quality scale and values between two rate points; every quantizer; tiles of 64 and 128 pixels with smaller ones
- * at the right and bottom; metadata; pictures with no information and with as much as possible (escape codes).
+ * at the right and bottom; metadata; pictures with no information and with as much as possible (escape codes); contexts of
+ * hyper-latents.
  */
 import { readFileSync } from 'node:fs';
 import type { DecodeReport } from '../../codec/decode.js';
 import type { EncodeOptions } from '../../codec/encode.js';
+import { TableSet } from '../../codec/entropy/index.js';
 import { loadModel } from '../../codec/model/load.js';
-import type { ParsedModel } from '../../codec/model/model-file.js';
+import { type ParsedModel, serializeModel } from '../../codec/model/model-file.js';
+import { coderSpecs } from '../../codec/networks/coder-graphs.js';
 import type { Channels, Image, ImageMetadata } from '../../src/io/image.js';
-import { type PictureKind, picture } from './pictures.js';
+import { hashStream, type PictureKind, picture } from './pictures.js';
 
 export const goldenFolder = new URL('.', import.meta.url);
 
@@ -25,8 +28,32 @@ export function tinyModelBytes(): Uint8Array {
   return new Uint8Array(readFileSync(new URL('tiny.safetensors', goldenFolder)));
 }
 
+/** The same model with six contexts of hyper-latents, which are made up, each with a table of its own. */
+export async function tinyModelWithContexts(): Promise<ParsedModel> {
+  const model = await tinyModel();
+  const { config, tables } = model;
+  const channels = config.hyperLatents;
+  const next = hashStream(5);
+  const cuts = [-8000, -1000, 1, 1001, 8001];
+  const hyperContexts = {
+    weights: Int16Array.from({ length: 3 * channels ** 2 }, () => (next() % 8001) - 4000),
+    thresholds: Int32Array.from({ length: channels * cuts.length }, (_, n) => cuts[n % cuts.length]),
+  };
+  const contexts = cuts.length + 1;
+  const { count } = tables.hyperLatents;
+  const hyperLatents = TableSet.fromTables(
+    Array.from({ length: contexts * count }, (_, n) =>
+      tables.hyperLatents.table((Math.floor(n / contexts) + channels * (n % contexts)) % count),
+    ),
+  );
+  const changed = { ...model, tables: { ...tables, hyperLatents, hyperContexts } };
+  return loadModel(serializeModel(changed, coderSpecs(config)));
+}
+
 export interface GoldenCase {
   readonly name: string;
+  /** Whether it is coded with `tinyModelWithContexts`. */
+  readonly contexts: boolean;
   readonly image: () => Image;
   readonly options: EncodeOptions;
 }
@@ -42,6 +69,7 @@ interface Variant {
   readonly channels?: Channels;
   readonly tileSide?: number;
   readonly metadata?: ImageMetadata;
+  readonly contexts?: boolean;
 }
 
 const channelNames = ['', 'gray', 'grayalpha', 'rgb', 'rgba'];
@@ -54,13 +82,15 @@ function golden(
   quantizer: string,
   variant: Variant = {},
 ): GoldenCase {
-  const { channels = 3, tileSide = 0 } = variant;
+  const { channels = 3, tileSide = 0, contexts = false } = variant;
   const parts = [kind, `${width}x${height}`, `q${quality}`, quantizer];
   if (channels !== 3) parts.push(channelNames[channels]);
   if (tileSide) parts.push(`tiles${tileSide}`);
   if (variant.metadata) parts.push('metadata');
+  if (contexts) parts.push('contexts');
   return {
     name: `${parts.join('-')}.tlc`,
+    contexts,
     image: () => picture(kind, width, height, channels, 7, variant.metadata),
     options: { quality, quantizer, tileSide, engine: 'wasm', threads: 1 },
   };
@@ -122,6 +152,9 @@ export const goldenCases: readonly GoldenCase[] = [
   golden('mixed', 200, 150, 50, 'rdoq', { tileSide: 256 }),
   golden('mixed', 70, 330, 50, 'round', { tileSide: 64 }),
   ...trellisCases,
+  golden('mixed', 300, 200, 50, 'tcq256', { contexts: true }),
+  golden('texture', 130, 260, 90, 'rdoq', { contexts: true }),
+  golden('noise', 200, 150, 10, 'tcq8', { contexts: true, tileSide: 128 }),
 ];
 
 /** What checksums.json says of one file. */
@@ -135,6 +168,8 @@ export interface GoldenChecksums {
 export interface GoldenRecord {
   /** Id of the model in tiny.safetensors. */
   readonly model: string;
+  /** Id of that with contexts. */
+  readonly modelWithContexts: string;
   readonly files: Readonly<Record<string, GoldenChecksums>>;
 }
 

@@ -26,6 +26,7 @@ import {
   readGolden,
   readRecord,
   tinyModel,
+  tinyModelWithContexts,
 } from './cases.js';
 import { largestDifference } from './pictures.js';
 
@@ -33,24 +34,28 @@ const update = process.env.GOLDEN_UPDATE === '1';
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 let model: ParsedModel;
+let withContexts: ParsedModel;
 
 beforeAll(async () => {
   model = await tinyModel();
+  withContexts = await tinyModelWithContexts();
   if (!update) return;
   const files: Record<string, GoldenChecksums> = {};
-  for (const { name, image, options } of goldenCases) {
-    const bytes = await encode(image(), { ...options, model });
+  for (const { name, image, options, contexts } of goldenCases) {
+    const own = contexts ? withContexts : model;
+    const bytes = await encode(image(), { ...options, model: own });
     writeFileSync(new URL(name, goldenFolder), bytes);
-    const decoded = await decodeWithReport(bytes, { model, engine: 'wasm' });
+    const decoded = await decodeWithReport(bytes, { model: own, engine: 'wasm' });
     files[name] = { latents: hexChecksum(decoded), pixels: sha256(decoded.image.data) };
   }
-  const record = `${JSON.stringify({ model: model.id, files }, undefined, 2)}\n`;
+  const record = `${JSON.stringify({ model: model.id, modelWithContexts: withContexts.id, files }, undefined, 2)}\n`;
   writeFileSync(new URL('checksums.json', goldenFolder), record);
 }, 300_000);
 
 describe('the golden set', () => {
   it('was made with the model that lies beside it', () => {
     expect(model.id).toBe(readRecord().model);
+    expect(withContexts.id).toBe(readRecord().modelWithContexts);
   });
 
   it('has one file and one record per case, and no others', () => {
@@ -71,11 +76,13 @@ describe('the golden set', () => {
   });
 });
 
-describe.each(goldenCases)('$name', ({ name, image, options }) => {
+describe.each(goldenCases)('$name', ({ name, image, options, contexts }) => {
+  const own = (): ParsedModel => (contexts ? withContexts : model);
+
   it('decodes to the recorded latents and, with wasm, to the recorded pixels', async () => {
     const expected = readRecord().files[name];
     // Decoding compares the latents it arrives at with the checksums in the file.
-    const decoded = await decodeWithReport(readGolden(name), { model, engine: 'wasm' });
+    const decoded = await decodeWithReport(readGolden(name), { model: own(), engine: 'wasm' });
     expect(hexChecksum(decoded)).toBe(expected.latents);
     expect(sha256(decoded.image.data)).toBe(expected.pixels);
     const { metadata, width, height, channels } = image();
@@ -84,14 +91,18 @@ describe.each(goldenCases)('$name', ({ name, image, options }) => {
   });
 
   it('decodes within one grey level with onnxruntime', async () => {
-    const reference = (await decodeWithReport(readGolden(name), { model, engine: 'wasm' })).image;
-    const decoded = await decodeWithReport(readGolden(name), { model, engine: 'onnxruntime', threads: 1 });
+    const reference = (await decodeWithReport(readGolden(name), { model: own(), engine: 'wasm' })).image;
+    const decoded = await decodeWithReport(readGolden(name), {
+      model: own(),
+      engine: 'onnxruntime',
+      threads: 1,
+    });
     expect(hexChecksum(decoded)).toBe(readRecord().files[name].latents);
     expect(largestDifference(decoded.image, reference)).toBeLessThanOrEqual(1);
   });
 
   it('is what the encoder makes of its picture', async () => {
-    const bytes = await encode(image(), { ...options, model });
+    const bytes = await encode(image(), { ...options, model: own() });
     expect(bytes).toEqual(readGolden(name));
   });
 });
