@@ -195,6 +195,27 @@ describe('codec eval', () => {
     expect(await readFile(path('e.csv'), 'utf8')).toMatch(/^copy,competitor,a\.png,1,9229,.*,Infinity,/m);
   });
 
+  it('writes a report without crops where the codec that they are to show fails by then', async () => {
+    const copy = path('copy.cjs');
+    await writeFile(
+      copy,
+      `const fs = require('fs');
+if (fs.existsSync(${JSON.stringify(path('gone'))})) process.exit(1);
+fs.copyFileSync(process.argv[2], process.argv[3]);`,
+    );
+    const program = `${process.execPath} ${copy} {in} {out}`;
+    const template = { name: 'copy', encode: program, decode: program, settings: [1, 2], picture: 'ppm' };
+    await writeFile(path('copy.json'), JSON.stringify(template));
+    const measuring = ['--limit', '2', '--competitors', 'none', '--external', path('copy.json')];
+    await works(evaluation(...measuring));
+    await writeFile(path('gone'), '');
+    const { err } = await codec(evaluation(...measuring, '--report', path('report'), '--crops', '2'));
+    expect(err).toMatch(/report: no more crops, Expected .*node to succeed/);
+    const page = await readFile(path('report', 'report.html'), 'utf8');
+    expect(page).toContain('<svg');
+    expect(page).not.toContain('data:image/png');
+  });
+
   it('names what fails, does the rest, and exits with 3', async () => {
     await writeFile(path('photos', 'b.png'), 'no picture');
     await writeFile(path('photos', 'SHA256SUMS'), `${'0'.repeat(64)}  z.png\n`);
