@@ -316,8 +316,8 @@ function finite(name: string, values: Float32Array): Float32Array {
 
 /** Contexts of a hyper-latent, less one: far more than pictures could fill. */
 const mostCuts = 255;
-/** Table indices have 16 bits. */
-const mostTables = 2 ** 16;
+/** Tables of hyper-latents: their indices have 16 bits. */
+export const mostHyperTables = 2 ** 16;
 
 /** Scale indices are bytes; more tables than that could never be used. */
 const mostScales = 256;
@@ -348,8 +348,8 @@ function checkTables(tables: EntropyTables, { ratePoints, hyperLatents }: Networ
       ];
     }),
     [
-      `${ratePoints} times ${hyperLatents} times ${contexts} tables of hyper-latents, at most ${mostTables}`,
-      tables.hyperLatents.count === hyperTables && hyperTables <= mostTables,
+      `${ratePoints} times ${hyperLatents} times ${contexts} tables of hyper-latents, at most ${mostHyperTables}`,
+      tables.hyperLatents.count === hyperTables && hyperTables <= mostHyperTables,
       tables.hyperLatents.count,
     ],
     [

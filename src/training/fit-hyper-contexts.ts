@@ -14,7 +14,7 @@ import {
   visitHyperLatents,
   visitPredictions,
 } from '../../codec/entropy/index.js';
-import type { EntropyTables, ModelParts } from '../../codec/model/model-file.js';
+import { type EntropyTables, type ModelParts, mostHyperTables } from '../../codec/model/model-file.js';
 import type { NetworkConfig } from '../../codec/networks/config.js';
 import { UsageError } from '../errors.js';
 import { choleskyLower } from '../weights/cholesky.js';
@@ -193,8 +193,12 @@ export function fitHyperContexts(
 ): Pick<Required<EntropyTables>, 'hyperContexts' | 'hyperLatents'> {
   const { config } = model;
   const contexts = options.contexts ?? defaultHyperContextOptions.contexts;
-  if (!(Number.isInteger(contexts) && contexts >= 2 && contexts <= mostContexts)) {
-    throw new UsageError(`contexts: expected 2 to ${mostContexts}, got ${contexts}`);
+  const most = Math.min(
+    mostContexts,
+    Math.floor(mostHyperTables / (config.ratePoints * config.hyperLatents)),
+  );
+  if (!(Number.isInteger(contexts) && contexts >= 2 && contexts <= most)) {
+    throw new UsageError(`contexts: expected 2 to ${most}, got ${contexts}`);
   }
   if (samples.length === 0)
     throw new UsageError('hyper-latents: expected those of a picture at least, got none');

@@ -113,6 +113,9 @@ describe('fitHyperContexts', { timeout: 60_000 }, () => {
         /contexts: expected 2 to 64/,
       );
     }
+    // More tables than indices of 16 bits could name.
+    const wide = { ...model, config: { ...model.config, hyperLatents: 2048 } };
+    expect(() => fitHyperContexts(wide, [sample(1, 1)], { contexts: 5 })).toThrow(/expected 2 to 4, got 5/);
     expect(() => fitHyperContexts(model, [])).toThrow(/expected those of a picture at least, got none/);
   });
 });
