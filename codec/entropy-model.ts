@@ -290,7 +290,7 @@ export class EntropyModel {
       channels: config.hyperLatents,
       width: width / 64,
       contexts: tables.hyperContexts,
-      firstRow: rate.hyperTable,
+      firstRow: rate.nearest * config.hyperLatents,
     };
   }
 }

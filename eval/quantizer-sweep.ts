@@ -18,7 +18,7 @@ import { UsageError } from '../src/errors.js';
 import { type Channels, createImage, type Image } from '../src/io/index.js';
 import { psnr } from '../src/metrics/psnr.js';
 import { type FitSet, fitQuantization } from '../src/training/fit-quantization.js';
-import { type AnalysedPicture, analysePicture } from '../src/training/fit-tables.js';
+import { type AnalysedPicture, analysePictureAt } from '../src/training/fit-tables.js';
 import { bdRate, leastPoints } from './bd-rate.js';
 
 /** One picture at all qualities of a sweep. */
@@ -42,9 +42,7 @@ export async function sweepPicture(
   image: Image,
   qualities: readonly number[],
 ): Promise<SweepPicture> {
-  const analysed: AnalysedPicture[] = [];
-  for (const quality of qualities) analysed.push(await analysePicture(coder, image, quality));
-  return { image, analysed };
+  return { image, analysed: await analysePictureAt(coder, image, qualities) };
 }
 
 /** A quantizer with tables of normal latents. */

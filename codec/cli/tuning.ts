@@ -8,7 +8,12 @@ import { createImage, type Image } from '../../src/io/index.js';
 import { centreCrops } from '../../src/training/photographs.js';
 import type { QuantizerName } from '../format/index.js';
 import { loadModel } from '../model/load.js';
-import { type EntropyTables, type ParsedModel, serializeModel } from '../model/model-file.js';
+import {
+  type EntropyTables,
+  type ParsedModel,
+  type QuantizerParts,
+  serializeModel,
+} from '../model/model-file.js';
 import { coderSpecs } from '../networks/coder-graphs.js';
 import { quantizerNames } from '../quantizers/registry.js';
 import { type Context, FileError } from './context.js';
@@ -83,6 +88,14 @@ export async function checkOutput(
 ): Promise<void> {
   context.refuseTerminal(path);
   if (!options.overwrite && (await exists(path))) throw new FileError(path, new UsageError('exists already'));
+}
+
+/** A model's quantizers with other parts for some of them. */
+export function withQuantizers(
+  { tables }: ParsedModel,
+  parts: ReadonlyMap<QuantizerName, QuantizerParts>,
+): Pick<EntropyTables, 'quantizers'> {
+  return { quantizers: new Map([...tables.quantizers, ...parts]) };
 }
 
 /** Writes a model with some other tables. @returns its id */

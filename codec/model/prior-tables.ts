@@ -14,26 +14,29 @@ import { leastScale, mostScale, scaleCount, scaleIndexFactor } from '../networks
 import { defaultQuantizerParts } from './latent-tables.js';
 import type { EntropyTables } from './model-file.js';
 
-/** Hyper-latents that tables are made for; others escape. */
-const reach = 128;
+/** Hyper-latents that tables are made for, in magnitude; others escape. */
+export const hyperLatentReach = 128;
 
 /** Tables of the prior: ratePoint * hyperLatents + channel. */
 export function hyperLatentTables(config: NetworkConfig, parameters: ParameterValues): TableSet {
   const { ratePoints, hyperLatents } = config;
-  const count = 2 * reach + 1;
+  const count = 2 * hyperLatentReach + 1;
   const graph = new Graph();
   const p = new Parameters(graph);
   const z = graph.input('z', [ratePoints, hyperLatents, 1, count]);
   const hat = graph.input('hat', [ratePoints, ratePoints]);
   const probability = priorProbability(p, config, z, hat);
   const feeds: Record<string, ArrayLike<number>> = {
-    z: Float64Array.from({ length: ratePoints * hyperLatents * count }, (_, k) => (k % count) - reach),
+    z: Float64Array.from(
+      { length: ratePoints * hyperLatents * count },
+      (_, k) => (k % count) - hyperLatentReach,
+    ),
     hat: Float64Array.from({ length: ratePoints ** 2 }, (_, k) => Number(k % (ratePoints + 1) === 0)),
   };
   for (const name of p.specs.keys()) feeds[name] = parameters.get(name)!;
   const values = evaluate({ probability }, feeds).probability;
   const parts = Array.from({ length: ratePoints * hyperLatents }, (_, table) =>
-    trimProbabilities(values.slice(table * count, (table + 1) * count), -reach),
+    trimProbabilities(values.slice(table * count, (table + 1) * count), -hyperLatentReach),
   );
   // Floors on probabilities may bring the sum a little above 1; tables need at most 1.
   const normalised = parts.map(({ probabilities }) => {

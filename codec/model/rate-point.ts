@@ -15,8 +15,8 @@ export interface RatePoint {
   /** Biases of the entropy networks. */
   readonly features: Float32Array;
   readonly logScales: readonly Float32Array[];
-  /** Row of the hyper-latent tables of channel 0 at the nearest rate point. */
-  readonly hyperTable: number;
+  /** The nearest rate point: hyper-latents have its tables. */
+  readonly nearest: number;
 }
 
 /** @param quality a multiple of 1/256 in [0,100]: what a header can say, so that both sides agree. */
@@ -34,6 +34,6 @@ export function ratePointOf(model: ModelParts, quality: number): RatePoint {
     synthesisLatents: gain('synthesisLatents'),
     features: row('features'),
     logScales: Array.from({ length: contextPasses }, (_, pass) => row(`logScales.${pass}`)),
-    hyperTable: nearest * config.hyperLatents,
+    nearest,
   };
 }

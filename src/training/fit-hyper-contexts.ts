@@ -15,6 +15,7 @@ import {
   visitPredictions,
 } from '../../codec/entropy/index.js';
 import { type EntropyTables, type ModelParts, mostHyperTables } from '../../codec/model/model-file.js';
+import { hyperLatentReach as reach } from '../../codec/model/prior-tables.js';
 import type { NetworkConfig } from '../../codec/networks/config.js';
 import { UsageError } from '../errors.js';
 import { choleskyLower } from '../weights/cholesky.js';
@@ -46,9 +47,8 @@ const sharedWeight = 15;
 const channelWeight = 20;
 /** Observations that the prior of end-to-end training counts in a channel's table. */
 const learnedWeight = 8;
-/** Hyper-latents that tables are made for; others escape. */
-const reach = 128;
-const mostContexts = 64;
+/** The most contexts of a channel that can be fitted. */
+export const mostContexts = 64;
 
 /**
  * Weights of every channel by least squares, as whole numbers. In the order rate point, left, above, same place every channel

@@ -179,7 +179,7 @@ describe('hyper-latents with contexts', () => {
       const [[indices, tableIndices]] = seen;
       expect(indices).toEqual(Int32Array.from(area.hyperLatents, Math.round));
       const { hyperContexts: contexts } = tables;
-      const space = { channels, width: width / 64, contexts, firstRow: rate.hyperTable };
+      const space = { channels, width: width / 64, contexts, firstRow: rate.nearest * channels };
       visitHyperLatents(indices, space, (n, table) => expect(tableIndices[n]).toBe(table));
       const plain = entropy.encode(area, height, width, rate, quantization);
       expect(plain.passes).toEqual(coded.passes);

@@ -4,6 +4,7 @@ import {
   defaultHyperContextOptions,
   fitHyperContexts,
   type HyperLatentSample,
+  mostContexts,
 } from '../../../src/training/fit-hyper-contexts.js';
 import { analysePictureAt } from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
@@ -51,7 +52,7 @@ async function run(context: Context, source: string, output: string, options: Op
       samples.push({
         values: Int32Array.from(area.hyperLatents, Math.round),
         width: width / 64,
-        ratePoint: rate.hyperTable / model.config.hyperLatents,
+        ratePoint: rate.nearest,
       });
     }
     pictures++;
@@ -93,7 +94,7 @@ export function addFitPrior(program: Command, context: Context): void {
     )
     .addOption(
       new Option('--contexts <n>', 'contexts of each channel')
-        .argParser(wholeFrom(2, 64))
+        .argParser(wholeFrom(2, mostContexts))
         .default(defaultHyperContextOptions.contexts),
     )
     .addOption(engineOption())

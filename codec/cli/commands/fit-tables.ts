@@ -25,6 +25,7 @@ import {
   quantizersOption,
   tuningImages,
   tuningQualities,
+  withQuantizers,
   writeTuned,
 } from '../tuning.js';
 
@@ -79,8 +80,7 @@ async function run(context: Context, source: string, output: string, options: Op
   }
   progress?.update(parts.size, '');
   progress?.end();
-  const quantizers = new Map([...model.tables.quantizers, ...parts]);
-  const id = await writeTuned(context, output, model, { quantizers }, options);
+  const id = await writeTuned(context, output, model, withQuantizers(model, parts), options);
   const what = options.offsets ? 'tables and offsets' : 'tables without offsets';
   context.say(`${outputName(output)}: ${what} of ${options.quantizers.join(', ')}, id ${id}`);
 }

@@ -15,7 +15,7 @@ import {
 import { UsageError } from '../../../src/errors.js';
 import { writeFileAtomic } from '../../../src/io/index.js';
 import { fitSet } from '../../../src/training/fit-quantization.js';
-import { type AnalysedPicture, analysePicture } from '../../../src/training/fit-tables.js';
+import { type AnalysedPicture, analysePictureAt } from '../../../src/training/fit-tables.js';
 import { coderOf } from '../../coder.js';
 import { isTrellisCoded, type QuantizerName } from '../../format/index.js';
 import type { QuantizerParts } from '../../model/model-file.js';
@@ -31,6 +31,7 @@ import {
   quantizersOption,
   tuningImages,
   tuningQualities,
+  withQuantizers,
   writeTuned,
 } from '../tuning.js';
 
@@ -93,7 +94,7 @@ async function run(context: Context, source: string, output: string, options: Op
   const fitPictures: AnalysedPicture[] = [];
   if (options.fitImages !== undefined) {
     for (const image of await tuningImages(context, options.fitImages, options.fitLimit, options.crop)) {
-      for (const quality of tuningQualities) fitPictures.push(await analysePicture(coder, image, quality));
+      fitPictures.push(...(await analysePictureAt(coder, image, tuningQualities)));
     }
   }
   const set = fitPictures.length > 0 ? fitSet(coder.entropy, model, fitPictures) : undefined;
@@ -150,8 +151,7 @@ async function run(context: Context, source: string, output: string, options: Op
     }
   }
   if (parts.size === 0) throw new FileError(output, new UsageError('not written, as nothing was swept'));
-  const quantizers = new Map([...model.tables.quantizers, ...parts]);
-  const id = await writeTuned(context, output, model, { quantizers }, options);
+  const id = await writeTuned(context, output, model, withQuantizers(model, parts), options);
   context.say(`${outputName(output)}: ${[...parts.keys()].join(', ')} as swept, id ${id}`);
 }
 
